@@ -1,0 +1,190 @@
+package record
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+)
+
+// Topic is the name of a product's topic in one province.
+func Topic(region, product string, major int) string {
+	return region + "." + product + ".v" + strconv.Itoa(major)
+}
+
+// PositionTopic holds where each connector of a province stands in its source.
+func PositionTopic(region string) string { return region + ".position" }
+
+// ManifestTopic holds the signed manifest of every batch of a province.
+func ManifestTopic(region string) string { return region + ".manifest" }
+
+// LedgerTopic holds what a province's gateway released and refused.
+func LedgerTopic(region string) string { return region + ".ledger" }
+
+// TransactionalID is the Kafka transactional id of the one connector that may
+// publish a provider's records of a product: a second copy fences the first.
+func TransactionalID(topic, provider string) string { return topic + "/" + provider }
+
+// DigestSize is the length of a record's key and of its content digest.
+const DigestSize = 32
+
+// Digest is a keyed SHA-256.
+type Digest [DigestSize]byte
+
+// Key is the Kafka key of a business key: HMAC-SHA-256 under the product's
+// secret over the parts, each preceded by its length, so that ("ab","c") and
+// ("a","bc") differ.
+func Key(productKey []byte, parts ...[]byte) Digest {
+	return keyed(productKey, "key", parts)
+}
+
+// Content is the digest of a record's content, under the same secret: two
+// records with the same key and the same content are duplicates.
+func Content(productKey []byte, parts ...[]byte) Digest {
+	return keyed(productKey, "content", parts)
+}
+
+func keyed(key []byte, domain string, parts [][]byte) Digest {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(domain))
+	var n [binary.MaxVarintLen64]byte
+	for _, p := range parts {
+		h.Write(n[:binary.PutUvarint(n[:], uint64(len(p)))])
+		h.Write(p)
+	}
+	var d Digest
+	h.Sum(d[:0])
+	return d
+}
+
+// Operation says what a record does to the state of its key.
+type Operation string
+
+// The operations. A removal is a full record with a decision of its own, never
+// an empty value (invariant 4).
+const (
+	Upsert  Operation = "upsert"
+	Removal Operation = "removal"
+)
+
+// Envelope is what the headers of a record say.
+type Envelope struct {
+	Product   string    // catalogue id, e.g. price_quote
+	Provider  string    // participant id of the provider
+	EventID   string    // 32 hex digits, the same for every attempt to publish the record
+	Operation Operation //
+	// DecisionTime orders the records of a key, then Version (invariant 4).
+	// Microseconds, UTC.
+	DecisionTime time.Time
+	Version      uint32 // 1 for the first record of a key, counted by the connector
+	Content      Digest
+	Batch        string // id of the batch, which its manifest names
+}
+
+// The names of the headers.
+const (
+	headerProduct      = "hub-product"
+	headerProvider     = "hub-provider"
+	headerEventID      = "hub-event-id"
+	headerOperation    = "hub-operation"
+	headerDecisionTime = "hub-decision-time"
+	headerVersion      = "hub-version"
+	headerContent      = "hub-content"
+	headerBatch        = "hub-batch"
+)
+
+// EventID derives the id of a record's event from what makes it one: its key,
+// its content and its version. A repeated attempt has the same id.
+func EventID(key, content Digest, version uint32) string {
+	var v [4]byte
+	binary.BigEndian.PutUint32(v[:], version)
+	h := sha256.New()
+	h.Write(key[:])
+	h.Write(content[:])
+	h.Write(v[:])
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Headers yields the envelope as header names and values, in a fixed order.
+func (e *Envelope) Headers() iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		_ = yield(headerProduct, []byte(e.Product)) &&
+			yield(headerProvider, []byte(e.Provider)) &&
+			yield(headerEventID, []byte(e.EventID)) &&
+			yield(headerOperation, []byte(e.Operation)) &&
+			yield(headerDecisionTime, strconv.AppendInt(nil, e.DecisionTime.UnixMicro(), 10)) &&
+			yield(headerVersion, strconv.AppendUint(nil, uint64(e.Version), 10)) &&
+			yield(headerContent, e.Content[:]) &&
+			yield(headerBatch, []byte(e.Batch))
+	}
+}
+
+// ErrEnvelope says that a record's headers are not an envelope.
+var ErrEnvelope = errors.New("the record's headers are not an envelope")
+
+// ParseEnvelope reads what Headers yields; names it does not know are passed
+// over. A missing product, operation, version or content is [ErrEnvelope].
+func ParseEnvelope(headers iter.Seq2[string, []byte]) (Envelope, error) {
+	var e Envelope
+	var err error
+	for name, v := range headers {
+		if err = e.set(name, v); err != nil {
+			return Envelope{}, fmt.Errorf("%w: header %s", ErrEnvelope, name)
+		}
+	}
+	switch {
+	case e.Product == "", e.Operation == "", e.Version == 0, e.Content == Digest{}:
+		return Envelope{}, ErrEnvelope
+	}
+	return e, nil
+}
+
+func (e *Envelope) set(name string, v []byte) error {
+	switch name {
+	case headerProduct:
+		e.Product = string(v)
+	case headerProvider:
+		e.Provider = string(v)
+	case headerEventID:
+		e.EventID = string(v)
+	case headerOperation:
+		e.Operation = Operation(v)
+		if e.Operation != Upsert && e.Operation != Removal {
+			return ErrEnvelope
+		}
+	case headerDecisionTime:
+		us, err := strconv.ParseInt(string(v), 10, 64)
+		if err != nil {
+			return err
+		}
+		e.DecisionTime = time.UnixMicro(us).UTC()
+	case headerVersion:
+		n, err := strconv.ParseUint(string(v), 10, 32)
+		if err != nil {
+			return err
+		}
+		e.Version = uint32(n)
+	case headerContent:
+		if len(v) != DigestSize {
+			return ErrEnvelope
+		}
+		e.Content = Digest(v)
+	case headerBatch:
+		e.Batch = string(v)
+	}
+	return nil
+}
+
+// Supersedes says whether a takes effect over b, both of the same key: by
+// decision time, then by version; never by order of arrival (invariant 4).
+func Supersedes(a, b *Envelope) bool {
+	if !a.DecisionTime.Equal(b.DecisionTime) {
+		return a.DecisionTime.After(b.DecisionTime)
+	}
+	return a.Version > b.Version
+}
