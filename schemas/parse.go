@@ -39,6 +39,11 @@ func (s *Schema) Leaf(path string) (int, *Leaf, bool) {
 	return i, &s.Leaves[i], true
 }
 
+// Seals says whether the schema has sealed blocks.
+func (s *Schema) Seals() bool {
+	return slices.ContainsFunc(s.Leaves, func(l Leaf) bool { return l.Block != "" })
+}
+
 // Sensitivities is the class of every leaf by its path.
 func (s *Schema) Sensitivities() map[string]redact.Sensitivity {
 	out := make(map[string]redact.Sensitivity, len(s.Leaves))

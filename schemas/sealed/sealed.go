@@ -95,8 +95,8 @@ func NewOpener(unwrap Unwrap, limit int) *Opener {
 }
 
 // Session is an Opener for one request: it knows the request's deadline and
-// the product whose keys it may use, and asks Transit once for each data key,
-// also when the answer is an error.
+// the names of the keys that it may use, and asks Transit once for each data
+// key, also when the answer is an error.
 type Session struct {
 	opener *Opener
 	ctx    context.Context //nolint:containedctx // one request's argument, not kept beyond it
@@ -104,9 +104,10 @@ type Session struct {
 	failed map[string]error // by wrapped key
 }
 
-// Session binds the opener to one request for one product.
-func (o *Opener) Session(ctx context.Context, product string) *Session {
-	return &Session{opener: o, ctx: ctx, prefix: []byte(Prefix(product)), failed: map[string]error{}}
+// Session binds the opener to one request, which may use the keys whose names
+// begin with prefix: see [Prefix].
+func (o *Opener) Session(ctx context.Context, prefix string) *Session {
+	return &Session{opener: o, ctx: ctx, prefix: []byte(prefix), failed: map[string]error{}}
 }
 
 // Open appends what a block holds. Its error carries problem.RecordUnsealable
@@ -119,7 +120,7 @@ func (s *Session) Open(dst, block, additional []byte) ([]byte, error) {
 		return dst, err
 	}
 	if !bytes.HasPrefix(name, s.prefix) {
-		return dst, problem.New(problem.RecordUnsealable, "the block names a key of another product")
+		return dst, problem.New(problem.RecordUnsealable, "the block names a key that is not meant for it")
 	}
 	aead, err := s.key(name, wrapped)
 	if err != nil {

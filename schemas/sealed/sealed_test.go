@@ -44,7 +44,7 @@ func TestSealAndOpen(t *testing.T) {
 		}
 		return dataKey, nil
 	}, 4)
-	s := o.Session(t.Context(), "complaint")
+	s := o.Session(t.Context(), sealed.Prefix("complaint"))
 	for range 3 {
 		got, err := s.Open([]byte("out:"), block, []byte("key/complainant"))
 		if err != nil || string(got) != "out:"+string(secret) {
@@ -87,7 +87,7 @@ func TestOpenRefuses(t *testing.T) {
 			s := sealed.NewOpener(func(context.Context, string, []byte) ([]byte, error) {
 				calls++
 				return dataKey, c.unwrap
-			}, 4).Session(t.Context(), c.product)
+			}, 4).Session(t.Context(), sealed.Prefix(c.product))
 			for range 2 {
 				out, err := s.Open([]byte("x"), c.block, []byte(c.aad))
 				if problem.CodeOf(err) != c.want || string(out) != "x" {
@@ -114,7 +114,7 @@ func TestOpenerIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		b, _ := s.Seal(nil, secret, nil)
-		if _, err := o.Session(t.Context(), "p").Open(nil, b, nil); err != nil {
+		if _, err := o.Session(t.Context(), sealed.Prefix("p")).Open(nil, b, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,7 +133,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, block []byte) {
 		o := sealed.NewOpener(func(context.Context, string, []byte) ([]byte, error) { return dataKey, nil }, 1)
-		out, err := o.Session(t.Context(), "p").Open(nil, block, []byte("aad"))
+		out, err := o.Session(t.Context(), sealed.Prefix("p")).Open(nil, block, []byte("aad"))
 		if err == nil && !bytes.Equal(out, secret) {
 			t.Fatalf("a forged block opened: %x", block)
 		}

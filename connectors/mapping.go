@@ -1,0 +1,254 @@
+package connectors
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/schemas"
+)
+
+// mappingFile is a mapping as it is written: which column fills which field.
+type mappingFile struct {
+	Product string               `yaml:"product"`
+	Schema  string               `yaml:"schema"`
+	Units   *unitFile            `yaml:"units"`
+	Fields  map[string]fieldFile `yaml:"fields"`
+}
+
+// unitFile converts prices of several units into one: 斤 into 公斤.
+type unitFile struct {
+	Column string                    `yaml:"column"`
+	Table  map[string]conversionFile `yaml:"table"`
+}
+
+type conversionFile struct {
+	Unit   string `yaml:"unit"`   // symbol of the normalised unit
+	Factor string `yaml:"factor"` // what a price per raw unit is multiplied by
+}
+
+type fieldFile struct {
+	Column string `yaml:"column"`
+	// Value fills the field when there is no column or its cell is empty.
+	Value string            `yaml:"value"`
+	Codes map[string]string `yaml:"codes"` // text of the cell → symbol or text of the field
+	// Layouts are date formats in Go's notation, tried in order.
+	Layouts   []string `yaml:"layouts"`
+	Separator string   `yaml:"separator"` // of the items of a repeated field
+	MaxLength int      `yaml:"maxLength"` // characters of a text; default 4000
+	Convert   string   `yaml:"convert"`   // "price": multiply by the unit's factor; "unit": the normalised unit
+	Factor    string   `yaml:"factor"`    // multiply by a constant, e.g. "10000" for 万元
+}
+
+// Mapping turns the cells of a row into the values of a schema's leaves. It is
+// immutable and pure.
+type Mapping struct {
+	Product string
+	schema  *schemas.Schema
+	columns []string
+	units   *units
+	fields  []fieldRule
+}
+
+// Columns are the columns that the mapping uses: what a source is opened with.
+func (m *Mapping) Columns() []string { return m.columns }
+
+// ParseMapping reads a mapping file and holds it against its schema. Every
+// fault is reported, with its line.
+func ParseMapping(file string, data []byte, schema *schemas.Schema) (*Mapping, error) {
+	tree, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, problem.Wrap(problem.ConfigInvalid, err, "%s: %s", file, yaml.FormatError(err, false, false))
+	}
+	var f mappingFile
+	if err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict(), yaml.DisallowUnknownField()); err != nil {
+		return nil, problem.Wrap(problem.ConfigInvalid, err, "%s: %s", file, yaml.FormatError(err, false, false))
+	}
+	b := mappingBuilder{file: file, tree: tree, mapping: &Mapping{Product: f.Product, schema: schema}}
+	b.build(&f)
+	if len(b.faults) > 0 {
+		return nil, problem.Wrap(problem.ConfigInvalid, errors.Join(b.faults...), "%v", errors.Join(b.faults...))
+	}
+	return b.mapping, nil
+}
+
+type mappingBuilder struct {
+	file    string
+	tree    *ast.File
+	mapping *Mapping
+	faults  []error
+}
+
+// fault adds a fault at the line of a YAML path.
+func (b *mappingBuilder) fault(path, format string, args ...any) {
+	line := 1
+	if p, err := yaml.PathString(path); err == nil {
+		if node, err := p.FilterFile(b.tree); err == nil {
+			line = node.GetToken().Position.Line
+		}
+	}
+	b.faults = append(b.faults, fmt.Errorf("%s:%d: %s", b.file, line, fmt.Sprintf(format, args...)))
+}
+
+func (b *mappingBuilder) build(f *mappingFile) {
+	m := b.mapping
+	if f.Schema != m.schema.Name {
+		b.fault("$.schema", "schema is %q, the product's is %s", f.Schema, m.schema.Name)
+	}
+	if f.Units != nil {
+		m.units = b.units(f.Units)
+	}
+	m.fields = make([]fieldRule, len(m.schema.Leaves))
+	for i := range m.schema.Leaves {
+		leaf := &m.schema.Leaves[i]
+		field, mapped := f.Fields[leaf.Path]
+		if !mapped {
+			if !leaf.Nullable && !leaf.Repeated {
+				b.fault("$.fields", "field %s (%s) is required and not mapped", leaf.Path, leaf.ZH)
+			}
+			continue
+		}
+		m.fields[i] = b.rule(leaf, &field)
+	}
+	for path := range f.Fields {
+		if _, _, ok := m.schema.Leaf(path); !ok {
+			b.fault("$.fields.'"+path+"'", "schema %s has no field %s", m.schema.Name, path)
+		}
+	}
+	slices.SortFunc(b.faults, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
+}
+
+// column returns the index of a column among those the mapping uses.
+func (b *mappingBuilder) column(name string) int {
+	if name == "" {
+		return -1
+	}
+	if i := slices.Index(b.mapping.columns, name); i >= 0 {
+		return i
+	}
+	b.mapping.columns = append(b.mapping.columns, name)
+	return len(b.mapping.columns) - 1
+}
+
+func (b *mappingBuilder) units(f *unitFile) *units {
+	u := &units{column: b.column(f.Column), table: map[string]conversion{}}
+	if u.column < 0 {
+		b.fault("$.units", "units need the column that names the raw unit")
+	}
+	for raw, c := range f.Table {
+		factor, err := parseDecimal(c.Factor, factorScale)
+		if err != nil || factor <= 0 {
+			b.fault("$.units.table."+raw, "factor %q of %s is not a positive number with at most %d decimals", c.Factor, raw, factorScale)
+		}
+		u.table[raw] = conversion{unit: c.Unit, factor: factor}
+	}
+	return u
+}
+
+func (b *mappingBuilder) rule(leaf *schemas.Leaf, f *fieldFile) fieldRule {
+	at := "$.fields.'" + leaf.Path + "'"
+	r := fieldRule{
+		mapped: true, leaf: leaf, column: b.column(f.Column), columnName: f.Column, value: f.Value,
+		codes: f.Codes, layouts: f.Layouts, separator: f.Separator, maxLength: f.MaxLength, convert: f.Convert,
+	}
+	if f.Column == "" && f.Value == "" && f.Convert != convertUnit {
+		b.fault(at, "field %s needs a column or a value", leaf.Path)
+	}
+	if r.maxLength == 0 {
+		r.maxLength = 4000
+	}
+	if f.Factor != "" {
+		factor, err := parseDecimal(f.Factor, factorScale)
+		if err != nil || factor <= 0 || leaf.Kind != schemas.Decimal {
+			b.fault(at, "factor %q: a positive number, on a decimal field", f.Factor)
+		}
+		r.factor = factor
+	}
+	b.checkRule(at, &r)
+	if leaf.Kind == schemas.Enum {
+		r.symbols = symbolTable(leaf, f.Codes)
+		for text, symbol := range f.Codes {
+			if !slices.Contains(leaf.Symbols, symbol) {
+				b.fault(at+".codes", "%q stands for %q, which is none of %s", text, symbol, strings.Join(leaf.Symbols, ", "))
+			}
+		}
+	}
+	// A default must itself be a value of the field.
+	if f.Value != "" && len(b.faults) == 0 {
+		if _, fault := r.parse(f.Value, b.mapping.units, nil); fault != nil {
+			b.fault(at+".value", "the default %q: %s %s", f.Value, fault.Code, fault.Detail)
+		}
+	}
+	return r
+}
+
+func (b *mappingBuilder) checkRule(at string, r *fieldRule) {
+	switch {
+	case r.convert != "" && b.mapping.units == nil:
+		b.fault(at, "convert needs the mapping's units")
+	case r.convert == convertPrice && r.leaf.Kind != schemas.Decimal, r.convert == convertUnit && r.leaf.Kind != schemas.Enum:
+		b.fault(at, "convert: %s does not fit a field of kind %s", r.convert, r.leaf.Kind)
+	case r.convert != "" && r.convert != convertPrice && r.convert != convertUnit:
+		b.fault(at, "convert: use price or unit")
+	}
+	if r.layouts != nil && r.leaf.Kind != schemas.Date && r.leaf.Kind != schemas.TimestampMillis {
+		b.fault(at, "layouts are for dates and timestamps")
+	}
+	for _, layout := range r.layouts {
+		if back, err := time.Parse(layout, time.Date(2006, 11, 22, 13, 14, 15, 0, time.UTC).Format(layout)); err != nil || back.Day() != 22 || back.Month() != 11 {
+			b.fault(at+".layouts", "layout %q does not tell a date: write 2006-01-02 15:04:05 as your dates are written", layout)
+		}
+	}
+	if r.convert == convertUnit {
+		for raw, c := range b.mapping.units.table {
+			if !slices.Contains(r.leaf.Symbols, c.unit) {
+				b.fault("$.units.table."+raw, "unit %q is none of %s", c.unit, strings.Join(r.leaf.Symbols, ", "))
+			}
+		}
+	}
+}
+
+// symbolTable finds an enum's symbol by the symbol itself, its Chinese name,
+// or a text of the mapping's code table.
+func symbolTable(leaf *schemas.Leaf, codes map[string]string) map[string]int64 {
+	t := map[string]int64{}
+	for i, symbol := range leaf.Symbols {
+		t[symbol] = int64(i)
+		if zh := leaf.SymbolsZH[symbol]; zh != "" {
+			t[zh] = int64(i)
+		}
+	}
+	for text, symbol := range codes {
+		t[text] = t[symbol]
+	}
+	return t
+}
+
+// Apply fills values, one for each leaf of the schema, from the cells of a
+// row, and returns every fault of the row.
+func (m *Mapping) Apply(row *Row, values []schemas.Value) []Fault {
+	if row.Fault != nil {
+		return []Fault{{Code: row.Fault.Code, Detail: row.Fault.Detail}}
+	}
+	var faults []Fault
+	for i := range m.fields {
+		r := &m.fields[i]
+		values[i] = schemas.Value{}
+		if !r.mapped {
+			continue
+		}
+		var fault *Fault
+		if values[i], fault = r.apply(row.Cells, m.units); fault != nil {
+			fault.Field, fault.Column = r.leaf.Path, r.columnName
+			faults = append(faults, *fault)
+		}
+	}
+	return faults
+}

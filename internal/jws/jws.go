@@ -1,0 +1,118 @@
+// Package jws signs and verifies what must still be checkable years later by
+// anyone with the root certificates: receipts, access tokens, batch manifests
+// and trust bundles. It is JWS in compact form (RFC 7515) with the signer's
+// certificates in the header (x5c), by Ed25519 or P-256.
+package jws
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// What can be wrong with a signed message.
+var (
+	ErrMalformed = errors.New("not a signed message of the expected type")
+	ErrUntrusted = errors.New("the signer's certificate is not issued by a trusted authority, or was not valid at the time of signing")
+	ErrSignature = errors.New("the signature is wrong")
+)
+
+// maxSize bounds a message before it is parsed.
+const maxSize = 64 << 10
+
+var algorithms = []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256}
+
+// Signer signs with one key and its certificates. It is safe for concurrent
+// use.
+type Signer struct {
+	signer jose.Signer
+}
+
+// NewSigner takes a key and its certificate with its issuers, leaf first. The
+// root is left out of the messages: who verifies must have it already. typ is
+// the media type in the header.
+func NewSigner(key crypto.Signer, chain []*x509.Certificate, typ string) (*Signer, error) {
+	algorithm := jose.EdDSA
+	switch key := key.(type) {
+	case ed25519.PrivateKey:
+	case *ecdsa.PrivateKey:
+		algorithm = jose.ES256
+	default:
+		return nil, fmt.Errorf("signing key of type %T: Ed25519 or P-256 is needed", key)
+	}
+	var x5c []string
+	for _, c := range chain {
+		if len(x5c) == 0 || !slices.Equal(c.RawIssuer, c.RawSubject) {
+			x5c = append(x5c, base64.StdEncoding.EncodeToString(c.Raw))
+		}
+	}
+	options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("x5c", x5c)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
+	if err != nil {
+		return nil, fmt.Errorf("signer: %w", err)
+	}
+	return &Signer{signer: s}, nil
+}
+
+// Sign returns the message in compact form.
+func (s *Signer) Sign(payload []byte) (string, error) {
+	object, err := s.signer.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	return object.CompactSerialize()
+}
+
+// Message is a signed message whose signature has not been checked.
+type Message struct {
+	Unverified []byte // the payload, not to be believed yet
+	object     *jose.JSONWebSignature
+}
+
+// Parse takes a message apart. The algorithms are the two of this package; a
+// message of another type, with another number of signatures or a critical
+// header is malformed.
+func Parse(compact, typ string) (*Message, error) {
+	if len(compact) > maxSize {
+		return nil, fmt.Errorf("%w: %d bytes", ErrMalformed, len(compact))
+	}
+	object, err := jose.ParseSignedCompact(compact, algorithms)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if len(object.Signatures) != 1 || object.Signatures[0].Protected.ExtraHeaders[jose.HeaderType] != typ {
+		return nil, fmt.Errorf("%w: want typ %s", ErrMalformed, typ)
+	}
+	return &Message{Unverified: object.UnsafePayloadWithoutVerification(), object: object}, nil
+}
+
+// Verify checks the certificates of the header against roots at a time and the
+// signature with the leaf's key, and returns the leaf. What the leaf may sign
+// is for the caller to check, by its name.
+func (m *Message) Verify(roots *x509.CertPool, at time.Time) (*x509.Certificate, error) {
+	if roots == nil {
+		return nil, ErrUntrusted // a nil pool would mean the machine's own authorities
+	}
+	chains, err := m.object.Signatures[0].Protected.Certificates(x509.VerifyOptions{
+		Roots: roots, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil || len(chains) == 0 {
+		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+	}
+	leaf := chains[0][0]
+	if leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 || leaf.IsCA {
+		return nil, fmt.Errorf("%w: it may not sign", ErrUntrusted)
+	}
+	if _, err := m.object.Verify(leaf.PublicKey); err != nil {
+		return nil, ErrSignature
+	}
+	return leaf, nil
+}

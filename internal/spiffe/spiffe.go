@@ -1,0 +1,109 @@
+// Package spiffe is how certificates name whom they belong to: the SPIFFE ids
+// in their URI names. The trust domain holds the province, so that an
+// authority of one province cannot name anyone of the other.
+//
+//	spiffe://500000.hub.chuanyu/gateway                                    TLS of the gateway
+//	spiffe://500000.hub.chuanyu/gateway/signing                            receipts and tokens
+//	spiffe://500000.hub.chuanyu/participant/cq-commerce/system/price       a participant's system
+//	spiffe://500000.hub.chuanyu/participant/cq-amr/connector/complaint     a connector
+package spiffe
+
+import (
+	"crypto/x509"
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// Role is what a certificate is for.
+type Role uint8
+
+// The roles; the zero value is none.
+const (
+	None Role = iota
+	Gateway
+	Signing
+	System
+	Connector
+)
+
+const domainSuffix = ".hub.chuanyu"
+
+// Name is a parsed id.
+type Name struct {
+	Region      string // six digits
+	Role        Role
+	Participant string // of System and Connector
+	System      string // of System; of Connector the product
+}
+
+// TrustDomain is the trust domain of a province.
+func TrustDomain(region string) string { return region + domainSuffix }
+
+// URL writes the id.
+func (n Name) URL() *url.URL {
+	u := &url.URL{Scheme: "spiffe", Host: TrustDomain(n.Region)}
+	switch n.Role {
+	case Gateway:
+		u.Path = "/gateway"
+	case Signing:
+		u.Path = "/gateway/signing"
+	case System:
+		u.Path = "/participant/" + n.Participant + "/system/" + n.System
+	case Connector:
+		u.Path = "/participant/" + n.Participant + "/connector/" + n.System
+	case None:
+	}
+	return u
+}
+
+func (n Name) String() string { return n.URL().String() }
+
+// ErrName says that a certificate does not carry exactly one id of ours.
+var ErrName = errors.New("the certificate does not carry one name of the exchange")
+
+// Parse reads an id. Query, fragment, port, user and escaped characters are
+// not part of one and are refused.
+func Parse(u *url.URL) (Name, error) {
+	region, ours := strings.CutSuffix(u.Host, domainSuffix)
+	if u.Scheme != "spiffe" || !ours || !isRegion(region) || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || u.EscapedPath() != u.Path {
+		return Name{}, ErrName
+	}
+	n := Name{Region: region}
+	parts := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
+	switch {
+	case u.Path == "/gateway":
+		n.Role = Gateway
+	case u.Path == "/gateway/signing":
+		n.Role = Signing
+	case len(parts) == 4 && parts[0] == "participant" && isID(parts[1]) && isID(parts[3]):
+		n.Participant, n.System = parts[1], parts[3]
+		switch parts[2] {
+		case "system":
+			n.Role = System
+		case "connector":
+			n.Role = Connector
+		}
+	}
+	if n.Role == None {
+		return Name{}, ErrName
+	}
+	return n, nil
+}
+
+// Of reads the id of a certificate, which must have one URI name and no other.
+func Of(cert *x509.Certificate) (Name, error) {
+	if len(cert.URIs) != 1 {
+		return Name{}, ErrName
+	}
+	return Parse(cert.URIs[0])
+}
+
+func isRegion(s string) bool {
+	return len(s) == 6 && strings.Trim(s, "0123456789") == ""
+}
+
+// isID allows what participants, systems and products are named with.
+func isID(s string) bool {
+	return s != "" && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
+}
