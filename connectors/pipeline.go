@@ -3,8 +3,6 @@ package connectors
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"time"
 

@@ -3,11 +3,8 @@ package connectors
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
@@ -53,86 +50,6 @@ type identity struct {
 
 // maxChunkBytes bounds what one transaction holds in memory.
 const maxChunkBytes = 4 << 20
-
-// resume is the one way to begin, after a start, a crash and a failure alike:
-// the new producer fences a former one and resolves its open transaction, and
-// what counts is then read from Kafka.
-func (p *Pipeline) resume(ctx context.Context) (_ *session, err error) {
-	s := &session{Pipeline: p, index: newIndex(), values: make([]schemas.Value, len(p.Schema.Leaves))}
-	s.producer, err = p.Kafka.NewProducer(ctx, kafkalog.ProducerConfig{TransactionalID: p.txID})
-	if err != nil {
-		return nil, fmt.Errorf("producer of %s: %w", p.txID, err)
-	}
-	defer func() {
-		if err != nil {
-			s.close(ctx)
-		}
-	}()
-	if s.position, err = ReadPosition(ctx, p.Kafka, p.Region, p.txID); err != nil {
-		return nil, err
-	}
-	s.reset()
-	if err := s.fold(ctx); err != nil {
-		return nil, err
-	}
-	key := QuarantineKey(p.Provider)
-	plain, wrapped, err := p.DataKey(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("quarantine key: %w", err)
-	}
-	sealer, err := sealed.NewSealer(key, wrapped, plain)
-	if err != nil {
-		return nil, err
-	}
-	s.quarant, err = NewQuarantine(p.QuarantineDir, p.Product.ID, sealer)
-	return s, err
-}
-
-// fold reads the index from the records of this provider in the topic.
-func (s *session) fold(ctx context.Context) error {
-	ends, err := s.Kafka.Offsets(ctx, s.topic)
-	if err != nil {
-		return fmt.Errorf("index of %s: %w", s.topic, err)
-	}
-	for _, e := range ends {
-		err := s.Kafka.ReadRange(ctx, s.topic, e.Partition, e.Start, e.Stable, func(r kafkalog.FetchedRecord) error {
-			env, err := record.ParseEnvelope(headersOf(&r))
-			if err != nil {
-				return fmt.Errorf("%s, partition %d, offset %d: %w", s.topic, e.Partition, r.Offset, err)
-			}
-			if env.Provider == s.Provider && len(r.Key) == record.DigestSize {
-				s.index.fold(record.Digest(r.Key), env.Content, env.Version)
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("index of %s: %w", s.topic, err)
-		}
-	}
-	return nil
-}
-
-func headersOf(r *kafkalog.FetchedRecord) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
-		for _, h := range r.Headers {
-			if !yield(h.Key, h.Value) {
-				return
-			}
-		}
-	}
-}
-
-func (s *session) close(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	err := s.producer.Close(ctx)
-	if s.quarant != nil {
-		err = errors.Join(err, s.quarant.Close())
-	}
-	if err != nil {
-		s.Logger.WarnContext(ctx, "closing the pipeline", "product", s.Product.ID, "error", err)
-	}
-}
 
 // begin takes a batch up. One that was carried in part goes on behind its last
 // committed row; any other begins at its first.
@@ -206,11 +123,11 @@ func (s *session) quarantine(row *Row, faults []Fault) error {
 	return s.quarant.Add(s.batch, row, s.batch.Rows.Raw(), faults, s.Now())
 }
 
-// clear passes blocks through unsealed: for digests, which cover what a record
+// inClear passes blocks through unsealed: for digests, which cover what a record
 // says and not how it was sealed this time.
-type clear struct{}
+type inClear struct{}
 
-func (clear) Seal(dst, plain, _ []byte) ([]byte, error) { return append(dst, plain...), nil }
+func (inClear) Seal(dst, plain, _ []byte) ([]byte, error) { return append(dst, plain...), nil }
 
 // identify finds out what the mapped row is: new, changed, or a duplicate of
 // the last record of its key. What cannot be encoded is the row's fault.
@@ -220,7 +137,7 @@ func (s *session) identify() (identity, []Fault) {
 		parts[i] = keyPart(&s.values[leaf])
 	}
 	id := identity{key: record.Key(s.ProductKey, parts...)}
-	body, err := s.encoder.Append(s.scratch[:0], s.values, nil, clear{})
+	body, err := s.encoder.Append(s.scratch[:0], s.values, nil, inClear{})
 	if err != nil {
 		return id, []Fault{{Code: problem.NumberOutOfRange, Detail: err.Error()}}
 	}
@@ -301,124 +218,6 @@ func (s *session) decisionTime() time.Time {
 		return time.Unix(v*86400, 0).UTC()
 	}
 	return time.UnixMilli(v).UTC()
-}
-
-// commit publishes the chunk and the position behind it in one transaction
-// (invariant 1). What was quarantined is on disk before. A file that was
-// changed while it was read ends the batch with nothing committed.
-func (s *session) commit(ctx context.Context) error {
-	if s.rows == 0 && !s.next.Complete {
-		return nil
-	}
-	if err := s.Source.Verify(s.batch); err != nil {
-		s.abandon()
-		return err
-	}
-	if err := s.quarant.Sync(); err != nil {
-		return err
-	}
-	if err := s.producer.Begin(); err != nil {
-		return err
-	}
-	if err := s.send(ctx); err != nil {
-		return err
-	}
-	if err := s.producer.Commit(ctx); err != nil {
-		return fmt.Errorf("commit of %s: %w", s.topic, err)
-	}
-	s.index.commit()
-	s.position = s.next
-	s.reset()
-	s.Progress(s.position)
-	return nil
-}
-
-// send produces the chunk, then, knowing its offsets, the manifest of a batch
-// that ends, and the position.
-func (s *session) send(ctx context.Context) error {
-	if err := s.producer.Send(ctx, s.chunk); err != nil {
-		return fmt.Errorf("records of %s: %w", s.topic, err)
-	}
-	for i := range s.chunk {
-		s.next.extend(s.chunk[i].Partition, s.chunk[i].Offset, s.ids[i].key, s.ids[i].content)
-	}
-	tail := make([]kafkalog.Record, 0, 2)
-	if s.next.Complete {
-		manifest, err := s.manifest()
-		if err != nil {
-			return err
-		}
-		tail = append(tail, kafkalog.Record{
-			Topic: record.ManifestTopic(s.Region), Partition: 0, Key: []byte(s.txID), Value: manifest, Time: s.Now(),
-		})
-	}
-	position, err := json.Marshal(&s.next)
-	if err != nil {
-		return err
-	}
-	tail = append(tail, kafkalog.Record{
-		Topic: record.PositionTopic(s.Region), Partition: 0, Key: []byte(s.txID), Value: position, Time: s.Now(),
-	})
-	if err := s.producer.Send(ctx, tail); err != nil {
-		return fmt.Errorf("position of %s: %w", s.topic, err)
-	}
-	return nil
-}
-
-func (s *session) manifest() ([]byte, error) {
-	m := record.Manifest{
-		Batch: s.batch.ID, Region: s.Region, Product: s.Product.ID, Provider: s.Provider, Topic: s.topic, Schema: s.Schema.Name,
-		ClosedAt: s.Now().UTC(), Complete: s.next.Fault == "", Fault: string(s.next.Fault),
-		Read: s.next.Counts.Read, Published: s.next.Counts.Published, Duplicates: s.next.Counts.Duplicates,
-		Partitions: s.next.Partitions,
-	}
-	for code, n := range s.next.Counts.Quarantined {
-		if m.Quarantined == nil {
-			m.Quarantined = map[string]int64{}
-		}
-		m.Quarantined[string(code)] = n
-	}
-	payload, err := json.Marshal(&m)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := s.Sign(payload)
-	if err != nil {
-		return nil, fmt.Errorf("manifest of batch %s: %w", s.batch.ID, err)
-	}
-	return []byte(signed), nil
-}
-
-// finish closes the batch: the rest of its rows and its manifest are
-// committed, and only then is it let go of (invariant 1). A fault of the file
-// closes it too, at the row where it broke off.
-func (s *session) finish(ctx context.Context, err error) error {
-	defer func() { _ = s.batch.Rows.Close() }() // read only
-	fault, _ := errors.AsType[*problem.Problem](err)
-	switch {
-	case errors.Is(err, io.EOF):
-	case fault == nil || !fileFault(fault.Code):
-		return err // the road broke off, not the file
-	case s.Source.Verify(s.batch) != nil:
-		s.abandon() // the file changed under us: nothing more is committed
-		return err
-	default:
-		s.next.Fault = fault.Code
-	}
-	if !s.next.Complete {
-		s.next.Complete = true
-		s.next.Batches++
-		if err := s.commit(ctx); err != nil {
-			return err
-		}
-	}
-	if err := s.Source.Ack(s.batch, fault); err != nil {
-		return err
-	}
-	if fault != nil {
-		return fault
-	}
-	return nil
 }
 
 // abandon forgets the chunk.

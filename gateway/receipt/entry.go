@@ -36,7 +36,7 @@ type Entry struct {
 
 	Code   problem.Code `json:"code,omitempty"` // why it was refused
 	Detail string       `json:"detail,omitempty"`
-	Count  int64        `json:"count,omitempty"` // of AuthFailures
+	Count  int64        `json:"count,omitempty"` // of refusals that are counted by the minute
 
 	Receipt string `json:"receipt,omitempty"` // of a release: the signed receipt, as it was handed out
 }

@@ -8,6 +8,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -48,6 +49,9 @@ func NewSigner(key crypto.Signer, chain []*x509.Certificate, typ string) (*Signe
 	default:
 		return nil, fmt.Errorf("signing key of type %T: Ed25519 or P-256 is needed", key)
 	}
+	if len(chain) == 0 {
+		return nil, errors.New("signing key without a certificate")
+	}
 	var x5c []string
 	for _, c := range chain {
 		if len(x5c) == 0 || !slices.Equal(c.RawIssuer, c.RawSubject) {
@@ -55,11 +59,31 @@ func NewSigner(key crypto.Signer, chain []*x509.Certificate, typ string) (*Signe
 		}
 	}
 	options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("x5c", x5c)
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
+	id := jose.JSONWebKey{Key: key, KeyID: KeyID(chain[0])}
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: id}, options)
 	if err != nil {
 		return nil, fmt.Errorf("signer: %w", err)
 	}
 	return &Signer{signer: s}, nil
+}
+
+// KeyID is the id of a certified key: the SHA-256 of its certificate,
+// base64url, as x5t#S256 of RFC 7517 writes it.
+func KeyID(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.Raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// KeySet is the public keys of certificates as a JWK set (RFC 7517), for
+// readers that look keys up instead of checking x5c.
+func KeySet(certs []*x509.Certificate) jose.JSONWebKeySet {
+	var set jose.JSONWebKeySet
+	for _, c := range certs {
+		set.Keys = append(set.Keys, jose.JSONWebKey{
+			Key: c.PublicKey, KeyID: KeyID(c), Use: "sig", Certificates: []*x509.Certificate{c},
+		})
+	}
+	return set
 }
 
 // Sign returns the message in compact form.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -128,7 +129,8 @@ func (e *Envelope) Headers() iter.Seq2[string, []byte] {
 var ErrEnvelope = errors.New("the record's headers are not an envelope")
 
 // ParseEnvelope reads what Headers yields; names it does not know are passed
-// over. A missing product, operation, version or content is [ErrEnvelope].
+// over. A missing product, event id, operation, version or content is
+// [ErrEnvelope].
 func ParseEnvelope(headers iter.Seq2[string, []byte]) (Envelope, error) {
 	var e Envelope
 	var err error
@@ -138,10 +140,16 @@ func ParseEnvelope(headers iter.Seq2[string, []byte]) (Envelope, error) {
 		}
 	}
 	switch {
-	case e.Product == "", e.Operation == "", e.Version == 0, e.Content == Digest{}:
+	case e.Product == "", e.Operation == "", e.Version == 0, e.Content == Digest{}, !isEventID(e.EventID):
+		return Envelope{}, ErrEnvelope
+	case e.DecisionTime.Year() < 0 || e.DecisionTime.Year() > 9999: // RFC 3339 cannot write it
 		return Envelope{}, ErrEnvelope
 	}
 	return e, nil
+}
+
+func isEventID(s string) bool {
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 func (e *Envelope) set(name string, v []byte) error {

@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/gateway/identity"
+	"github.com/chuanyu-exchange/hub/gateway/receipt"
+	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/policies"
+	"github.com/chuanyu-exchange/hub/schemas"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+	"github.com/chuanyu-exchange/hub/schemas/redact"
+)
+
+// Grant gives a token to whom a certificate identifies. clientID may be left
+// out; if it is given it must be the participant's.
+func (g *Gateway) Grant(ctx context.Context, c Credentials, clientID string, sign func([]byte) (string, error)) (token string, life time.Duration, err error) {
+	snap, now := g.Snapshot(), g.Now()
+	caller, err := g.certified(ctx, snap, c, now)
+	if err == nil && clientID != "" && clientID != caller.Participant {
+		err = problem.New(problem.ClientMismatch, "")
+	}
+	if err != nil {
+		g.Failures.Note("", c.Address.String(), problem.CodeOf(err), now)
+		return "", 0, err
+	}
+	id, err := g.NewID(now)
+	if err != nil {
+		return "", 0, err
+	}
+	token, err = snap.Authority.Grant(caller, id, now, sign)
+	return token, identity.GrantLife, err
+}
+
+// Products are the products that a caller may know of.
+func (g *Gateway) Products(ctx context.Context, c Credentials) ([]*catalogue.Product, error) {
+	snap := g.Snapshot()
+	caller, err := g.Identify(ctx, snap, c, g.Now())
+	if err != nil {
+		return nil, err
+	}
+	var known []*catalogue.Product
+	for _, p := range snap.Catalogue.Products() {
+		if snap.Policies.MayKnow(caller.Participant, p, g.Region) {
+			known = append(known, p)
+		}
+	}
+	return known, nil
+}
+
+// ProductDetail is a product with what concerns one caller.
+type ProductDetail struct {
+	Product     *catalogue.Product
+	Schema      *schemas.Schema
+	Sensitivity map[string]redact.Sensitivity
+	Agreements  []*policies.Agreement
+}
+
+// Product is one product, or problem.ProductUnknown for one that the caller
+// may not know of.
+func (g *Gateway) Product(ctx context.Context, c Credentials, id string) (*ProductDetail, error) {
+	snap := g.Snapshot()
+	caller, err := g.Identify(ctx, snap, c, g.Now())
+	if err != nil {
+		return nil, err
+	}
+	p, ok := snap.Catalogue.Product(id)
+	if !ok || !snap.Policies.MayKnow(caller.Participant, p, g.Region) {
+		return nil, problem.New(problem.ProductUnknown, "")
+	}
+	schema, ok := snap.Schemas.Schema(p.Schema)
+	if !ok {
+		return nil, problem.New(problem.SchemaUnknown, "%s", p.Schema)
+	}
+	return &ProductDetail{
+		Product: p, Schema: schema, Sensitivity: snap.Catalogue.Sensitivities(p.ID),
+		Agreements: snap.Policies.Agreements(caller.Participant, p.ID, g.Region),
+	}, nil
+}
+
+// Receipt is a receipt as it was issued, for the two parties of its release.
+// To anyone else it does not exist.
+func (g *Gateway) Receipt(ctx context.Context, c Credentials, id string) (string, error) {
+	caller, err := g.Identify(ctx, g.Snapshot(), c, g.Now())
+	if err != nil {
+		return "", err
+	}
+	e, err := g.Ledger.Find(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if e.Kind != receipt.Release || caller.Participant != e.Consumer && caller.Participant != e.Provider {
+		return "", problem.New(problem.ReceiptUnknown, "")
+	}
+	return e.Receipt, nil
+}

@@ -1,0 +1,250 @@
+package gateway
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"regexp"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/gateway/feed"
+	"github.com/chuanyu-exchange/hub/gateway/identity"
+	"github.com/chuanyu-exchange/hub/gateway/quota"
+	"github.com/chuanyu-exchange/hub/gateway/receipt"
+	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/record"
+	"github.com/chuanyu-exchange/hub/policies"
+	"github.com/chuanyu-exchange/hub/schemas"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+	"github.com/chuanyu-exchange/hub/schemas/sealed"
+)
+
+// exchange is what one request has found out so far. It ends with the request.
+type exchange struct {
+	*Gateway
+	snap *Snapshot
+	now  time.Time
+	req  Request
+
+	caller      identity.Caller
+	product     *catalogue.Product
+	decision    policies.Decision
+	cursor      receipt.Cursor
+	reservation *quota.Reservation
+	released    int64 // records for which the agreement pays
+}
+
+// identify is steps 10 and 11. Who is not identified, or comes too often, is
+// counted and not written down one by one.
+func (x *exchange) identify(ctx context.Context) error {
+	caller, err := x.Identify(ctx, x.snap, x.req.Credentials, x.now)
+	x.caller = caller
+	return err
+}
+
+// Identify finds out who calls: admission of the address, the certificate, the
+// grant, admission of the caller. A refusal is counted for the ledger.
+func (g *Gateway) Identify(ctx context.Context, snap *Snapshot, c Credentials, now time.Time) (identity.Caller, error) {
+	caller, err := g.certified(ctx, snap, c, now)
+	if err == nil {
+		err = snap.Authority.CheckGrant(c.Token, caller, now)
+	}
+	known := ""
+	if err == nil {
+		known = caller.Participant
+		err = g.Admission.AdmitCaller(ctx, caller.Participant)
+	}
+	if err != nil {
+		g.Failures.Note(known, c.Address.String(), problem.CodeOf(err), now)
+		return identity.Caller{}, err
+	}
+	return caller, nil
+}
+
+func (g *Gateway) certified(ctx context.Context, snap *Snapshot, c Credentials, now time.Time) (identity.Caller, error) {
+	if err := g.Admission.AdmitAddress(ctx, c.Address); err != nil {
+		return identity.Caller{}, err
+	}
+	peer, err := identity.Authenticate(snap.Trust, c.Chain, now)
+	if err != nil {
+		return identity.Caller{}, err
+	}
+	return identity.Admit(peer, snap.Catalogue, now)
+}
+
+// decide is step 12. What the caller may not know of does not exist for it.
+func (x *exchange) decide() error {
+	product, ok := x.snap.Catalogue.Product(x.req.Product)
+	if !ok || !x.snap.Policies.MayKnow(x.caller.Participant, product, x.Region) {
+		return problem.New(problem.ProductUnknown, "")
+	}
+	x.product = product
+	if x.req.Limit < 1 || x.req.Limit > feed.MaxRecords {
+		return problem.New(problem.LimitOutOfRange, "limit %d: 1 to %d", x.req.Limit, feed.MaxRecords)
+	}
+	x.decision = x.snap.Policies.Decide(policies.Request{
+		Caller: policies.Caller{
+			Participant: x.caller.Participant, Region: x.caller.Region, Kind: x.caller.Kind, System: x.caller.System,
+		},
+		Product: product.ID, Region: x.Region, Asked: x.req.Fields, Purpose: x.req.Purpose, Time: x.now,
+	})
+	if x.decision.Effect != policies.Permit {
+		return problem.New(x.decision.Code, "%s", x.decision.Detail)
+	}
+	return nil
+}
+
+// open reads the cursor, which belongs to this caller, product and purpose.
+func (x *exchange) open() (err error) {
+	if x.req.Cursor != "" {
+		x.cursor, err = receipt.OpenCursor(x.req.Cursor, x.snap.CursorKeys, x.owner())
+	}
+	return err
+}
+
+func (x *exchange) owner() receipt.Owner {
+	return receipt.Owner{Consumer: x.caller.Participant, Region: x.Region, Product: x.product.ID, Purpose: x.req.Purpose}
+}
+
+// reserve is step 13. When the shared store is down, what is shared
+// unconditionally is served within a limit of this process (design, section 6).
+func (x *exchange) reserve(ctx context.Context) error {
+	claim := quota.Claim{Agreement: x.caller.Participant + "/" + x.product.ID, Allowance: unagreed, Records: int64(x.req.Limit)}
+	if a := x.decision.Agreement; a != nil {
+		claim.Agreement = a.ID
+		claim.Allowance = quota.Allowance{RequestsPerMinute: a.Quota.RequestsPerMinute, RecordsPerDay: a.Quota.RecordsPerDay}
+	}
+	r, degraded, err := x.Quota.Reserve(ctx, x.product.ShareClass == catalogue.Unconditional, claim)
+	if degraded {
+		x.Logger.WarnContext(ctx, "quota store is down, counting in this process", "product", x.product.ID)
+	}
+	x.reservation = r
+	return err
+}
+
+// unagreed is the allowance of products that need no agreement.
+var unagreed = quota.Allowance{RequestsPerMinute: 600, RecordsPerDay: 10_000_000}
+
+// settle gives back what was reserved and not released. It runs to the end
+// also when the caller has hung up.
+func (x *exchange) settle(ctx context.Context) {
+	if err := x.reservation.Settle(ctx, x.released); err != nil {
+		x.Logger.WarnContext(ctx, "quota was not refunded", "agreement", x.agreementID(), "error", err)
+	}
+}
+
+// query is steps 14 and 15: what feed reads, and the View each record passes.
+func (x *exchange) query(ctx context.Context) feed.Query {
+	var hashKey []byte
+	if key := x.snap.HashKeys[x.product.ID]; key != nil && x.decision.Agreement != nil {
+		// A key for each agreement: equal values are equal within one and
+		// say nothing across two.
+		h := hmac.New(sha256.New, key)
+		h.Write([]byte(x.decision.Agreement.ID))
+		hashKey = h.Sum(nil)
+	}
+	run := schemas.NewRun(hashKey, x.Unseal.Session(ctx, sealed.Prefix(x.product.ID)))
+	canonical := x.decision.Obligations.Canonical()
+	return feed.Query{
+		Topic:  record.Topic(x.Region, x.product.ID, x.product.Major),
+		Cursor: x.cursor,
+		Limit:  int(x.reservation.Granted()),
+		Redact: func(dst, value, key []byte) ([]byte, *schemas.Schema, error) {
+			id, body, err := schemas.SplitFrame(value)
+			if err != nil {
+				return dst, nil, problem.Wrap(problem.RecordUnreadable, err, "")
+			}
+			schema, ok := x.snap.Schemas.ByID(id)
+			if !ok {
+				return dst, nil, problem.New(problem.SchemaUnknown, "id %d", id)
+			}
+			view, err := x.views.get(schema, canonical, x.decision.Obligations)
+			if err != nil {
+				return dst, nil, problem.Wrap(problem.RecordUnredactable, err, "")
+			}
+			dst, err = view.Append(dst, body, key, run)
+			return dst, schema, err
+		},
+	}
+}
+
+// render makes the answer and its unsigned receipt, which is nil for a page
+// with nothing in it.
+func (x *exchange) render(page *feed.Page) (*Release, *receipt.Receipt, error) {
+	out := &Release{Format: x.req.Format, Records: page.Records, AtEnd: page.Next.AtEnd()}
+	if len(x.snap.CursorKeys) == 0 {
+		return nil, nil, problem.New(problem.VaultUnavailable, "there is no cursor key")
+	}
+	out.Next = page.Next.Seal(x.snap.CursorKeys[0], x.owner())
+	out.Body = body(x.req.Format, page, out.Next)
+	if page.Records == 0 && len(page.Withheld) == 0 {
+		return out, nil, nil
+	}
+	salt, digest, err := receipt.NewDigest()
+	if err != nil {
+		return nil, nil, err
+	}
+	digest.Write(out.Body)
+	obligations := sha256.Sum256([]byte(x.decision.Obligations.Canonical()))
+	return out, &receipt.Receipt{
+		Region: x.Region, Product: x.product.ID, Schemas: page.Schemas, Agreement: x.agreementID(), Purpose: x.req.Purpose,
+		Provider: x.product.Providers[x.Region], Consumer: x.caller.Participant, System: x.caller.System,
+		Policy: x.snap.Policies.Version(), Obligations: "sha256:" + hex.EncodeToString(obligations[:]),
+		Topic: record.Topic(x.Region, x.product.ID, x.product.Major), Ranges: page.Ranges,
+		Records: page.Records, Withheld: page.Withheld,
+		Body: receipt.Body{MediaType: x.req.Format, Bytes: int64(len(out.Body)), Salt: salt, Digest: digest.Sum(nil)},
+	}, nil
+}
+
+// entry is what the ledger keeps of a release.
+func (x *exchange) entry(r *receipt.Receipt, signed string) *receipt.Entry {
+	e := x.blankEntry(r.ID, receipt.Release)
+	e.At, e.Provider, e.Receipt = r.IssuedAt, r.Provider, signed
+	return e
+}
+
+// refuse records a refusal of a caller who is known, then returns it. If it
+// cannot be recorded, that is what the caller is told: either way, no.
+func (x *exchange) refuse(ctx context.Context, refusal error) error {
+	p := problem.From(refusal)
+	if p.Code.Entry().Status >= 500 {
+		return refusal // a part is down: that is no refusal
+	}
+	id, err := x.NewID(x.now)
+	if err != nil {
+		return err
+	}
+	e := x.blankEntry(id, receipt.Refusal)
+	e.Code, e.Detail = p.Code, p.Detail
+	if err := x.Ledger.Append(ctx, e); err != nil {
+		return err
+	}
+	return refusal
+}
+
+func (x *exchange) blankEntry(id string, kind receipt.Kind) *receipt.Entry {
+	return &receipt.Entry{
+		ID: id, Kind: kind, Region: x.Region, At: x.now.UTC(), Request: x.req.ID,
+		Consumer: x.caller.Participant, System: x.caller.System, Address: x.req.Address.String(),
+		Product: asName(x.req.Product), Purpose: asName(x.req.Purpose), Agreement: x.agreementID(), Policy: x.snap.Policies.Version(),
+	}
+}
+
+func (x *exchange) agreementID() string {
+	if x.decision.Agreement == nil {
+		return ""
+	}
+	return x.decision.Agreement.ID
+}
+
+// name is what products and purposes are named with. What a stranger wrote in
+// their place does not enter the ledger.
+var name = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+
+func asName(s string) string {
+	if name.MatchString(s) {
+		return s
+	}
+	return ""
+}

@@ -1,0 +1,14 @@
+// Package feed reads pages of a product out of Kafka: committed records of a
+// closed range of offsets, partition after partition, each through the View
+// that redacts it. A page is a pure function of the cursor, the limit and the
+// log: whoever asks again, at whatever replica, gets the same records unless
+// they have expired or are no longer allowed (invariant 9).
+//
+// One record of a page is one line of JSON: what consumers need to order and to
+// deduplicate, and the redacted record.
+//
+//	{"event_id":"…","operation":"upsert","version":1,"decision_time":"…","record":{…}}
+//
+// A record that cannot be released (unreadable, unredactable, its sealing key
+// destroyed) is left out and counted by reason; the page goes on (invariant 3).
+package feed

@@ -1,0 +1,213 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/gateway/receipt"
+	"github.com/chuanyu-exchange/hub/internal/kafkalog"
+	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/record"
+	"github.com/chuanyu-exchange/hub/schemas"
+)
+
+// Limits of a page.
+const (
+	MaxRecords = 5000
+	// SegmentBytes ends a page: what one receipt covers is complete in memory
+	// before any of it leaves.
+	SegmentBytes = 1 << 20
+	// maxScanned bounds the work of a page of which little can be released.
+	maxScanned = 4 * MaxRecords
+)
+
+// Feed reads the topics of one province.
+type Feed struct {
+	client *kafkalog.Client
+}
+
+// New returns the feed of a cluster.
+func New(client *kafkalog.Client) *Feed { return &Feed{client: client} }
+
+// Redact appends the redacted form of a value (framed Avro) with this Kafka
+// key. Its errors are those of schemas.View.Append.
+type Redact func(dst, value, key []byte) (out []byte, schema *schemas.Schema, err error)
+
+// Query asks for a page.
+type Query struct {
+	Topic string
+	// Cursor is where to begin; with no partitions, at the oldest record. At
+	// its end, the page is empty and Page.Next names the range behind it.
+	Cursor receipt.Cursor
+	Limit  int // records, 1 to MaxRecords
+	Redact Redact
+}
+
+// Page is what a query found.
+type Page struct {
+	Lines    []byte // one JSON object and a line feed for each record
+	Records  int64
+	Schemas  []string
+	Ranges   []receipt.Range // that were read, not empty
+	Withheld map[problem.Code]int64
+	Next     receipt.Cursor
+}
+
+var errFull = errors.New("the page is full")
+
+// Read reads a page. Its error carries problem.KafkaUnavailable, or
+// problem.VaultUnavailable when a sealing key is needed and cannot be had now.
+func (f *Feed) Read(ctx context.Context, q Query) (*Page, error) {
+	p := &Page{Withheld: map[problem.Code]int64{}}
+	cursor, fresh, err := f.cursor(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	p.Next = cursor
+	if !fresh {
+		return p, nil
+	}
+	b := builder{page: p, query: &q}
+	for i := range cursor.Partitions {
+		at := &p.Next.Partitions[i]
+		from := at.Next
+		err := b.partition(ctx, f.client, at)
+		if at.Next > from {
+			p.Ranges = append(p.Ranges, receipt.Range{Partition: at.Partition, From: from, To: at.Next})
+		}
+		if errors.Is(err, errFull) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// cursor closes the range that is read. read is false for a cursor at its end:
+// then what is returned is the range behind it, and this page is empty, so that
+// the same cursor never names two different pages.
+func (f *Feed) cursor(ctx context.Context, q Query) (c receipt.Cursor, read bool, err error) {
+	ends, err := f.client.Offsets(ctx, q.Topic)
+	if err != nil {
+		return c, false, problem.Wrap(problem.KafkaUnavailable, err, "")
+	}
+	begin := len(q.Cursor.Partitions) == 0
+	atEnd := q.Cursor.AtEnd()
+	for _, e := range ends {
+		at := receipt.CursorPartition{Partition: e.Partition, Next: e.Start, End: e.Stable}
+		for _, given := range q.Cursor.Partitions {
+			if given.Partition == e.Partition {
+				at = given
+			}
+		}
+		if at.Next < e.Start { // expired meanwhile
+			at.Next = e.Start
+		}
+		if begin || atEnd {
+			at.End = e.Stable
+		}
+		at.End = max(at.End, at.Next)
+		c.Partitions = append(c.Partitions, at)
+	}
+	return c, begin || !atEnd, nil
+}
+
+// builder fills a page.
+type builder struct {
+	page    *Page
+	query   *Query
+	scanned int
+}
+
+// partition reads one partition up to its end or until the page is full, and
+// moves at behind what was read.
+func (b *builder) partition(ctx context.Context, client *kafkalog.Client, at *receipt.CursorPartition) error {
+	if at.Next >= at.End {
+		return nil
+	}
+	err := client.ReadRange(ctx, b.query.Topic, at.Partition, at.Next, at.End, func(r kafkalog.FetchedRecord) error {
+		if b.full() {
+			return errFull
+		}
+		if err := b.add(&r); err != nil {
+			return fmt.Errorf("%s, partition %d, offset %d: %w", b.query.Topic, at.Partition, r.Offset, err)
+		}
+		at.Next = r.Offset + 1
+		return nil
+	})
+	switch {
+	case err == nil:
+		at.Next = at.End
+	case errors.Is(err, errFull), problem.CodeOf(err) == problem.VaultUnavailable:
+	default:
+		return problem.Wrap(problem.KafkaUnavailable, err, "")
+	}
+	return err
+}
+
+func (b *builder) full() bool {
+	return b.page.Records >= int64(b.query.Limit) || len(b.page.Lines) >= SegmentBytes || b.scanned >= maxScanned
+}
+
+// add renders a record, or counts why it is withheld. Only what may pass by
+// itself is an error.
+func (b *builder) add(r *kafkalog.FetchedRecord) error {
+	b.scanned++
+	p := b.page
+	before := len(p.Lines)
+	env, err := record.ParseEnvelope(headers(r))
+	if err != nil {
+		p.Withheld[problem.RecordUnreadable]++
+		return nil
+	}
+	p.Lines = appendEnvelope(p.Lines, &env)
+	lines, schema, err := b.query.Redact(p.Lines, r.Value, r.Key)
+	if err != nil {
+		p.Lines = p.Lines[:before]
+		code := problem.CodeOf(err)
+		if code == problem.VaultUnavailable || code == problem.Internal {
+			return err
+		}
+		p.Withheld[code]++
+		return nil
+	}
+	p.Lines = append(lines, '}', '\n')
+	p.Records++
+	p.addSchema(schema.Name)
+	return nil
+}
+
+func (p *Page) addSchema(name string) {
+	for _, known := range p.Schemas {
+		if known == name {
+			return
+		}
+	}
+	p.Schemas = append(p.Schemas, name)
+}
+
+func appendEnvelope(dst []byte, e *record.Envelope) []byte {
+	dst = append(append(dst, `{"event_id":"`...), e.EventID...) // ParseEnvelope lets only plain characters through
+	dst = append(append(dst, `","operation":"`...), e.Operation...)
+	dst = append(dst, `","version":`...)
+	dst = strconv.AppendUint(dst, uint64(e.Version), 10)
+	dst = append(dst, `,"decision_time":`...)
+	dst = e.DecisionTime.UTC().AppendFormat(dst, `"`+time.RFC3339Nano+`"`)
+	return append(dst, `,"record":`...)
+}
+
+func headers(r *kafkalog.FetchedRecord) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, h := range r.Headers {
+			if !yield(h.Key, h.Value) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,18 @@
+// Package httpapi is the gateway's face: HTTP in, HTTP out, nothing decided.
+// gin lives here and nowhere else.
+//
+//	POST /oauth2/token                                 a grant for the certificate (RFC 6749 4.4, RFC 8705)
+//	GET  /.well-known/oauth-authorization-server       RFC 8414
+//	GET  /.well-known/jwks.json                        RFC 7517
+//	GET  /openapi.json                                 what follows, for machines
+//	GET  /v1/products                                  what the caller may know of
+//	GET  /v1/products/{product}                        its catalogue entry and fields
+//	GET  /v1/products/{product}/records                a page: cursor, limit, purpose, fields
+//	GET  /v1/receipts/{id}                             a receipt as it was issued, for the two parties
+//
+// TLS asks for a client certificate and takes any; package identity checks it,
+// so that a refusal has a code and a place in the ledger. Every failure is one
+// problem document (RFC 9457), written in one place; handlers return errors.
+//
+// [Admin] serves /healthz, /readyz and /metrics on a port of its own.
+package httpapi

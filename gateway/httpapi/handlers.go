@@ -1,0 +1,328 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	_ "embed"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/chuanyu-exchange/hub/gateway"
+	"github.com/chuanyu-exchange/hub/gateway/quota"
+	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+)
+
+// The headers of an answer with records.
+const (
+	HeaderReceipt   = "Hub-Receipt"    // the signed receipt
+	HeaderReceiptID = "Hub-Receipt-Id" // its id, under /v1/receipts/
+	HeaderNext      = "Hub-Next-Cursor"
+	HeaderAtEnd     = "Hub-At-End" // "true": nothing is published behind the next cursor now
+)
+
+const (
+	defaultLimit = 1000
+	maxFields    = 512
+)
+
+//go:embed openapi.json
+var openAPI []byte
+
+func (a *API) openAPI(c *gin.Context) error {
+	c.Data(http.StatusOK, gateway.JSON, openAPI)
+	return nil
+}
+
+func (a *API) keySet(c *gin.Context) error {
+	set, err := a.Keys.Keys()
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, set)
+}
+
+func writeJSON(c *gin.Context, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	c.Data(http.StatusOK, gateway.JSON, append(body, '\n'))
+	return nil
+}
+
+// retryAfter is when a refused caller may come again, in whole seconds.
+func retryAfter(err error) string {
+	wait := time.Second
+	if refused, ok := errors.AsType[*quota.RefusedError](err); ok {
+		wait = max(wait, refused.RetryAfter)
+	}
+	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
+}
+
+// records is GET /v1/products/{product}/records.
+func (a *API) records(c *gin.Context) error {
+	req, err := recordsRequest(c)
+	if err != nil {
+		return err
+	}
+	release, err := a.Gateway.Exchange(c.Request.Context(), req)
+	if err != nil {
+		return err
+	}
+	next := url.Values{"cursor": {release.Next}, "limit": {strconv.Itoa(req.Limit)}, "purpose": {req.Purpose}}
+	if len(req.Fields) > 0 {
+		next.Set("fields", strings.Join(req.Fields, ","))
+	}
+	c.Header("Link", "<"+c.Request.URL.Path+"?"+next.Encode()+`>; rel="next"`)
+	c.Header(HeaderNext, release.Next)
+	c.Header(HeaderAtEnd, strconv.FormatBool(release.AtEnd))
+	if release.Receipt != "" {
+		c.Header(HeaderReceipt, release.Receipt)
+		c.Header(HeaderReceiptID, release.ID)
+	}
+	c.Data(http.StatusOK, release.Format, release.Body)
+	a.Metrics.released(req.Product, release.Records, len(release.Body))
+	return nil
+}
+
+var (
+	wordPattern  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+	fieldPattern = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,127}$`)
+)
+
+var recordsParameters = []string{"cursor", "limit", "purpose", "fields"}
+
+// recordsRequest reads the parameters. One that is unknown or given twice is
+// refused, because a caller who misspells one would get what it did not ask
+// for.
+func recordsRequest(c *gin.Context) (gateway.Request, error) {
+	req := gateway.Request{
+		Credentials: credentials(c), ID: c.GetString(keyInstance), Product: c.Param("product"), Limit: defaultLimit,
+		Format: format(c.GetHeader("Accept")),
+	}
+	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	if err != nil {
+		return req, problem.New(problem.RequestInvalid, "the query cannot be read")
+	}
+	for parameter, values := range query {
+		if !slices.Contains(recordsParameters, parameter) || len(values) != 1 {
+			return req, problem.New(problem.RequestInvalid, "parameters, each at most once: %s", strings.Join(recordsParameters, ", "))
+		}
+	}
+	if req.Purpose = query.Get("purpose"); req.Purpose != "" && !wordPattern.MatchString(req.Purpose) {
+		return req, problem.New(problem.RequestInvalid, "purpose is not a name")
+	}
+	req.Cursor = query.Get("cursor")
+	if query.Has("limit") {
+		if req.Limit, err = strconv.Atoi(query.Get("limit")); err != nil {
+			return req, problem.New(problem.LimitOutOfRange, "limit is not a number")
+		}
+	}
+	if query.Has("fields") {
+		req.Fields = strings.Split(query.Get("fields"), ",")
+	}
+	if len(req.Fields) > maxFields || slices.ContainsFunc(req.Fields, func(f string) bool { return !fieldPattern.MatchString(f) }) {
+		return req, problem.New(problem.RequestInvalid, "fields is a list of at most %d names, parted by commas", maxFields)
+	}
+	return req, nil
+}
+
+// format takes JSON when it is asked for by name, and NDJSON otherwise.
+func format(accept string) string {
+	for part := range strings.SplitSeq(accept, ",") {
+		kind, _, _ := strings.Cut(part, ";")
+		switch strings.TrimSpace(kind) {
+		case gateway.NDJSON, "*/*":
+			return gateway.NDJSON
+		case gateway.JSON:
+			return gateway.JSON
+		}
+	}
+	return gateway.NDJSON
+}
+
+// receipt is GET /v1/receipts/{id}: the stored bytes.
+func (a *API) receipt(c *gin.Context) error {
+	signed, err := a.Gateway.Receipt(c.Request.Context(), credentials(c), c.Param("id"))
+	if err != nil {
+		return err
+	}
+	c.Data(http.StatusOK, "application/jose", []byte(signed))
+	return nil
+}
+
+// products is GET /v1/products.
+func (a *API) products(c *gin.Context) error {
+	known, err := a.Gateway.Products(c.Request.Context(), credentials(c))
+	if err != nil {
+		return err
+	}
+	out := struct {
+		Region   string           `json:"region"`
+		Products []productSummary `json:"products"`
+	}{Region: a.Gateway.Region, Products: []productSummary{}}
+	for _, p := range known {
+		out.Products = append(out.Products, summary(p, a.Gateway.Region))
+	}
+	return writeJSON(c, out)
+}
+
+// product is GET /v1/products/{product}.
+func (a *API) product(c *gin.Context) error {
+	d, err := a.Gateway.Product(c.Request.Context(), credentials(c), c.Param("product"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, detail(d, a.Gateway.Region))
+}
+
+// productSummary is a catalogue entry as callers see it (Order 809, art. 13).
+type productSummary struct {
+	ID          string   `json:"id"`
+	Name        string   `json:"name"`
+	NameZH      string   `json:"name_zh"`
+	SummaryZH   string   `json:"summary_zh"`
+	Schema      string   `json:"schema"`
+	ShareClass  string   `json:"share_class"`
+	Provider    string   `json:"provider"`
+	UpdateCycle string   `json:"update_cycle"`
+	Purposes    []string `json:"purposes"`
+	LegalBasis  []string `json:"legal_basis"`
+	Conditions  []string `json:"conditions,omitempty"`
+	Records     string   `json:"records"` // path
+}
+
+func summary(p *catalogue.Product, region string) productSummary {
+	s := productSummary{
+		ID: p.ID, Name: p.NameEN, NameZH: p.NameZH, SummaryZH: p.SummaryZH, Schema: p.Schema, ShareClass: p.ShareClass.String(),
+		Provider: p.Providers[region], UpdateCycle: p.UpdateCycle, LegalBasis: p.LegalBasis, Conditions: p.Conditions,
+		Purposes: []string{}, Records: "/v1/products/" + p.ID + "/records",
+	}
+	for _, purpose := range p.Purposes {
+		s.Purposes = append(s.Purposes, purpose.ID)
+	}
+	return s
+}
+
+type productDetail struct {
+	productSummary
+	Agreements []agreementSummary `json:"agreements"`
+	Fields     []fieldSummary     `json:"fields"`
+}
+
+type agreementSummary struct {
+	ID        string    `json:"id"`
+	Purposes  []string  `json:"purposes"`
+	NotBefore time.Time `json:"not_before"`
+	NotAfter  time.Time `json:"not_after"`
+}
+
+type fieldSummary struct {
+	Path        string            `json:"path"`
+	NameZH      string            `json:"name_zh"`
+	Kind        string            `json:"kind"`
+	Nullable    bool              `json:"nullable"`
+	Repeated    bool              `json:"repeated,omitempty"`
+	Sensitivity string            `json:"sensitivity"`
+	Codes       map[string]string `json:"codes,omitempty"`
+}
+
+func detail(d *gateway.ProductDetail, region string) productDetail {
+	out := productDetail{productSummary: summary(d.Product, region), Agreements: []agreementSummary{}}
+	for _, a := range d.Agreements {
+		out.Agreements = append(out.Agreements, agreementSummary{
+			ID: a.ID, Purposes: a.Purposes, NotBefore: a.Term.NotBefore, NotAfter: a.Term.NotAfter,
+		})
+	}
+	for i := range d.Schema.Leaves {
+		l := &d.Schema.Leaves[i]
+		out.Fields = append(out.Fields, fieldSummary{
+			Path: l.Path, NameZH: l.ZH, Kind: l.Kind.String(), Nullable: l.Nullable, Repeated: l.Repeated,
+			Sensitivity: d.Sensitivity[l.Path].String(), Codes: l.SymbolsZH,
+		})
+	}
+	return out
+}
+
+// metadata is RFC 8414.
+func (a *API) metadata(c *gin.Context) error {
+	issuer := a.Gateway.Snapshot().Authority.Issuer
+	return writeJSON(c, map[string]any{
+		"issuer": issuer, "token_endpoint": issuer + "/oauth2/token", "jwks_uri": issuer + "/.well-known/jwks.json",
+		"grant_types_supported": []string{"client_credentials"}, "response_types_supported": []string{},
+		"token_endpoint_auth_methods_supported":      []string{"tls_client_auth"},
+		"tls_client_certificate_bound_access_tokens": true,
+		"service_documentation":                      issuer + "/openapi.json",
+	})
+}
+
+// token is POST /oauth2/token. Its failures have the form of RFC 6749, 5.2,
+// with our code beside it.
+func (a *API) token(c *gin.Context) {
+	granted, err := a.grant(c)
+	if err != nil {
+		a.failToken(c, err)
+		return
+	}
+	c.Header("Pragma", "no-cache")
+	if err := writeJSON(c, granted); err != nil {
+		a.fail(c, err)
+	}
+}
+
+type granted struct {
+	Token   string `json:"access_token"`
+	Type    string `json:"token_type"`
+	Expires int64  `json:"expires_in"`
+}
+
+func (a *API) grant(c *gin.Context) (*granted, error) {
+	if err := c.Request.ParseForm(); err != nil {
+		return nil, problem.New(problem.RequestInvalid, "the form cannot be read or is larger than %d bytes", maxBodyBytes)
+	}
+	if c.Request.PostForm.Get("grant_type") != "client_credentials" {
+		return nil, problem.New(problem.GrantUnsupported, "")
+	}
+	token, life, err := a.Gateway.Grant(c.Request.Context(), credentials(c), c.Request.PostForm.Get("client_id"), a.Keys.Grant)
+	if err != nil {
+		return nil, err
+	}
+	return &granted{Token: token, Type: "Bearer", Expires: int64(life.Seconds())}, nil
+}
+
+func (a *API) failToken(c *gin.Context, err error) {
+	p := problem.From(err)
+	e := p.Code.Entry()
+	kind := "invalid_client"
+	switch {
+	case e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests:
+		a.fail(c, err)
+		return
+	case p.Code == problem.GrantUnsupported:
+		kind = "unsupported_grant_type"
+	case e.Status == http.StatusBadRequest:
+		kind = "invalid_request"
+	}
+	c.Set(keyProblem, string(p.Code))
+	body, err := json.Marshal(struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+		problem.Document
+	}{kind, e.EN, p.Document(c.GetString(keyInstance))})
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	c.Data(e.Status, gateway.JSON, append(body, '\n'))
+}
+
