@@ -1,25 +1,22 @@
 package connectors
 
 import (
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/schemas"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
 )
 
 // mappingFile is a mapping as it is written: which column fills which field.
 type mappingFile struct {
 	Product string               `yaml:"product"`
 	Schema  string               `yaml:"schema"`
-	Units   *unitFile            `yaml:"units"`
+	Units   *unitFile            `yaml:"units,optional"`
 	Fields  map[string]fieldFile `yaml:"fields"`
 }
 
@@ -35,16 +32,16 @@ type conversionFile struct {
 }
 
 type fieldFile struct {
-	Column string `yaml:"column"`
+	Column string `yaml:"column,optional"`
 	// Value fills the field when there is no column or its cell is empty.
-	Value string            `yaml:"value"`
-	Codes map[string]string `yaml:"codes"` // text of the cell → symbol or text of the field
+	Value string            `yaml:"value,optional"`
+	Codes map[string]string `yaml:"codes,optional"` // text of the cell → symbol or text of the field
 	// Layouts are date formats in Go's notation, tried in order.
-	Layouts   []string `yaml:"layouts"`
-	Separator string   `yaml:"separator"` // of the items of a repeated field
-	MaxLength int      `yaml:"maxLength"` // characters of a text; default 4000
-	Convert   string   `yaml:"convert"`   // "price": multiply by the unit's factor; "unit": the normalised unit
-	Factor    string   `yaml:"factor"`    // multiply by a constant, e.g. "10000" for 万元
+	Layouts   []string `yaml:"layouts,optional"`
+	Separator string   `yaml:"separator,optional"` // of the items of a repeated field
+	MaxLength int      `yaml:"maxLength,optional"` // characters of a text; default 4000
+	Convert   string   `yaml:"convert,optional"`   // "price": multiply by the unit's factor; "unit": the normalised unit
+	Factor    string   `yaml:"factor,optional"`    // multiply by a constant, e.g. "10000" for 万元
 }
 
 // Mapping turns the cells of a row into the values of a schema's leaves. It is
@@ -63,44 +60,35 @@ func (m *Mapping) Columns() []string { return m.columns }
 // ParseMapping reads a mapping file and holds it against its schema. Every
 // fault is reported, with its line.
 func ParseMapping(file string, data []byte, schema *schemas.Schema) (*Mapping, error) {
-	tree, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		return nil, problem.Wrap(problem.ConfigInvalid, err, "%s: %s", file, yaml.FormatError(err, false, false))
-	}
 	var f mappingFile
-	if err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict(), yaml.DisallowUnknownField()); err != nil {
-		return nil, problem.Wrap(problem.ConfigInvalid, err, "%s: %s", file, yaml.FormatError(err, false, false))
+	doc, faults := yamlfile.Decode(file, data, &f)
+	b := mappingBuilder{doc: doc, faults: faults, mapping: &Mapping{Product: f.Product, schema: schema}}
+	if len(faults) == 0 {
+		b.build(&f)
 	}
-	b := mappingBuilder{file: file, tree: tree, mapping: &Mapping{Product: f.Product, schema: schema}}
-	b.build(&f)
-	if len(b.faults) > 0 {
-		return nil, problem.Wrap(problem.ConfigInvalid, errors.Join(b.faults...), "%v", errors.Join(b.faults...))
+	if err := b.faults.Err(); err != nil {
+		return nil, problem.New(problem.ConfigInvalid, "mapping:\n%v", err)
 	}
 	return b.mapping, nil
 }
 
 type mappingBuilder struct {
-	file    string
-	tree    *ast.File
+	doc     *yamlfile.Document
 	mapping *Mapping
-	faults  []error
+	faults  yamlfile.Faults
 }
 
-// fault adds a fault at the line of a YAML path.
-func (b *mappingBuilder) fault(path, format string, args ...any) {
-	line := 1
-	if p, err := yaml.PathString(path); err == nil {
-		if node, err := p.FilterFile(b.tree); err == nil {
-			line = node.GetToken().Position.Line
-		}
-	}
-	b.faults = append(b.faults, fmt.Errorf("%s:%d: %s", b.file, line, fmt.Sprintf(format, args...)))
+// path is a place in the file: keys and indexes.
+type path []any
+
+func (b *mappingBuilder) fault(at path, format string, args ...any) {
+	b.faults = append(b.faults, b.doc.Fault(fmt.Sprintf(format, args...), at...))
 }
 
 func (b *mappingBuilder) build(f *mappingFile) {
 	m := b.mapping
 	if f.Schema != m.schema.Name {
-		b.fault("$.schema", "schema is %q, the product's is %s", f.Schema, m.schema.Name)
+		b.fault(path{"schema"}, "schema is %q, the product's is %s", f.Schema, m.schema.Name)
 	}
 	if f.Units != nil {
 		m.units = b.units(f.Units)
@@ -111,18 +99,17 @@ func (b *mappingBuilder) build(f *mappingFile) {
 		field, mapped := f.Fields[leaf.Path]
 		if !mapped {
 			if !leaf.Nullable && !leaf.Repeated {
-				b.fault("$.fields", "field %s (%s) is required and not mapped", leaf.Path, leaf.ZH)
+				b.fault(path{"fields"}, "field %s (%s) is required and not mapped", leaf.Path, leaf.ZH)
 			}
 			continue
 		}
 		m.fields[i] = b.rule(leaf, &field)
 	}
-	for path := range f.Fields {
-		if _, _, ok := m.schema.Leaf(path); !ok {
-			b.fault("$.fields.'"+path+"'", "schema %s has no field %s", m.schema.Name, path)
+	for _, name := range slices.Sorted(maps.Keys(f.Fields)) {
+		if _, _, ok := m.schema.Leaf(name); !ok {
+			b.fault(path{"fields", name}, "schema %s has no field %s", m.schema.Name, name)
 		}
 	}
-	slices.SortFunc(b.faults, func(x, y error) int { return strings.Compare(x.Error(), y.Error()) })
 }
 
 // column returns the index of a column among those the mapping uses.
@@ -140,12 +127,12 @@ func (b *mappingBuilder) column(name string) int {
 func (b *mappingBuilder) units(f *unitFile) *units {
 	u := &units{column: b.column(f.Column), table: map[string]conversion{}}
 	if u.column < 0 {
-		b.fault("$.units", "units need the column that names the raw unit")
+		b.fault(path{"units"}, "units need the column that names the raw unit")
 	}
 	for raw, c := range f.Table {
 		factor, err := parseDecimal(c.Factor, factorScale)
 		if err != nil || factor <= 0 {
-			b.fault("$.units.table."+raw, "factor %q of %s is not a positive number with at most %d decimals", c.Factor, raw, factorScale)
+			b.fault(path{"units", "table", raw}, "factor %q of %s is not a positive number with at most %d decimals", c.Factor, raw, factorScale)
 		}
 		u.table[raw] = conversion{unit: c.Unit, factor: factor}
 	}
@@ -153,7 +140,7 @@ func (b *mappingBuilder) units(f *unitFile) *units {
 }
 
 func (b *mappingBuilder) rule(leaf *schemas.Leaf, f *fieldFile) fieldRule {
-	at := "$.fields.'" + leaf.Path + "'"
+	at := path{"fields", leaf.Path}
 	r := fieldRule{
 		mapped: true, leaf: leaf, column: b.column(f.Column), columnName: f.Column, value: f.Value,
 		codes: f.Codes, layouts: f.Layouts, separator: f.Separator, maxLength: f.MaxLength, convert: f.Convert,
@@ -176,20 +163,20 @@ func (b *mappingBuilder) rule(leaf *schemas.Leaf, f *fieldFile) fieldRule {
 		r.symbols = symbolTable(leaf, f.Codes)
 		for text, symbol := range f.Codes {
 			if !slices.Contains(leaf.Symbols, symbol) {
-				b.fault(at+".codes", "%q stands for %q, which is none of %s", text, symbol, strings.Join(leaf.Symbols, ", "))
+				b.fault(append(at, "codes"), "%q stands for %q, which is none of %s", text, symbol, strings.Join(leaf.Symbols, ", "))
 			}
 		}
 	}
 	// A default must itself be a value of the field.
 	if f.Value != "" && len(b.faults) == 0 {
 		if _, fault := r.parse(f.Value, b.mapping.units, nil); fault != nil {
-			b.fault(at+".value", "the default %q: %s %s", f.Value, fault.Code, fault.Detail)
+			b.fault(append(at, "value"), "the default %q: %s %s", f.Value, fault.Code, fault.Detail)
 		}
 	}
 	return r
 }
 
-func (b *mappingBuilder) checkRule(at string, r *fieldRule) {
+func (b *mappingBuilder) checkRule(at path, r *fieldRule) {
 	switch {
 	case r.convert != "" && b.mapping.units == nil:
 		b.fault(at, "convert needs the mapping's units")
@@ -203,13 +190,13 @@ func (b *mappingBuilder) checkRule(at string, r *fieldRule) {
 	}
 	for _, layout := range r.layouts {
 		if back, err := time.Parse(layout, time.Date(2006, 11, 22, 13, 14, 15, 0, time.UTC).Format(layout)); err != nil || back.Day() != 22 || back.Month() != 11 {
-			b.fault(at+".layouts", "layout %q does not tell a date: write 2006-01-02 15:04:05 as your dates are written", layout)
+			b.fault(append(at, "layouts"), "layout %q does not tell a date: write 2006-01-02 15:04:05 as your dates are written", layout)
 		}
 	}
 	if r.convert == convertUnit {
 		for raw, c := range b.mapping.units.table {
 			if !slices.Contains(r.leaf.Symbols, c.unit) {
-				b.fault("$.units.table."+raw, "unit %q is none of %s", c.unit, strings.Join(r.leaf.Symbols, ", "))
+				b.fault(path{"units", "table", raw}, "unit %q is none of %s", c.unit, strings.Join(r.leaf.Symbols, ", "))
 			}
 		}
 	}

@@ -37,8 +37,8 @@ type Entry struct {
 }
 
 // QuarantineKey is the name in Transit of the key that seals a provider's
-// quarantined rows.
-func QuarantineKey(provider string) string { return "quarantine-" + provider }
+// quarantined rows of a product.
+func QuarantineKey(provider, product string) string { return "quarantine-" + provider + "-" + product }
 
 // Quarantine is a directory on the provider's side, one file for each batch,
 // readable by its owner alone. An entry's id is derived from its place and
@@ -191,5 +191,5 @@ func readEntries(path string, add func(Entry)) error {
 
 // Unseal returns the row of an entry, as it stood in its file.
 func Unseal(ctx context.Context, e *Entry, provider string, opener *sealed.Opener) ([]byte, error) {
-	return opener.Session(ctx, QuarantineKey(provider)).Open(nil, e.Sealed, []byte(e.ID))
+	return opener.Session(ctx, QuarantineKey(provider, e.Product)).Open(nil, e.Sealed, []byte(e.ID))
 }

@@ -34,7 +34,7 @@ func (p *Pipeline) resume(ctx context.Context) (_ *session, err error) {
 	if err := s.fold(ctx); err != nil {
 		return nil, err
 	}
-	key := QuarantineKey(p.Provider)
+	key := QuarantineKey(p.Provider, p.Product.ID)
 	plain, wrapped, err := p.DataKey(ctx, key)
 	if err != nil {
 		return nil, fmt.Errorf("quarantine key: %w", err)
