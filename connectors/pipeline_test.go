@@ -371,10 +371,13 @@ func TestRestartAtAnyPoint(t *testing.T) {
 		r.put(fmt.Sprintf("%d.csv", i), part)
 	}
 	for stops := 0; ; stops++ {
-		seen, stopAt := 0, 1+rng.IntN(12)
+		commits, stopAt := 0, 1+rng.IntN(8)
+		last := r.position.Totals.Read
 		_ = r.run(func(p connectors.Position) bool {
-			seen++
-			return seen > stopAt || p.Batches == 4 && p.Complete
+			if p.Totals.Read != last {
+				commits, last = commits+1, p.Totals.Read
+			}
+			return commits >= stopAt || p.Batches == 4 && p.Complete
 		})
 		r.config.Source = r.source() // as after a restart
 		if r.position.Batches == 4 || stops > 2000 {
