@@ -22,23 +22,28 @@ import (
 // Config is the plug-in: what a connector's configuration says of a CSV
 // source.
 type Config struct {
-	dropdir.Config `yaml:",inline"`
-	Encoding       dropdir.Encoding `yaml:"encoding"`    // default auto
-	Comma          string           `yaml:"comma"`       // default ","
-	MaxRowBytes    int              `yaml:"maxRowBytes"` // default 1 MiB
+	dropdir.Config
+	Encoding    dropdir.Encoding `yaml:"encoding,optional"`    // default auto
+	Comma       string           `yaml:"comma,optional"`       // default ","
+	MaxRowBytes int              `yaml:"maxRowBytes,optional"` // default 1 MiB
 }
 
 // Open returns the source; its rows hold the given columns in that order.
 func (c Config) Open(columns []string) (*dropdir.Source, error) {
 	c.Match = cmp.Or(c.Match, "*.csv")
-	comma, size := utf8.DecodeRuneInString(cmp.Or(c.Comma, ","))
-	if size != len(cmp.Or(c.Comma, ",")) {
-		return nil, problem.New(problem.ConfigInvalid, "source: comma must be one character")
+	if _, err := c.comma(); err != nil {
+		return nil, err
 	}
-	limit := cmp.Or(c.MaxRowBytes, 1<<20)
-	return dropdir.New(c.Config, func(file io.Reader) (connectors.RowReader, error) {
-		return Read(file, c.Encoding, comma, limit, columns)
-	})
+	return dropdir.New(c.Config, func(file io.Reader) (connectors.RowReader, error) { return c.Read(file, columns) })
+}
+
+func (c Config) comma() (rune, error) {
+	text := cmp.Or(c.Comma, ",")
+	comma, size := utf8.DecodeRuneInString(text)
+	if size != len(text) {
+		return 0, problem.New(problem.ConfigInvalid, "source: comma must be one character")
+	}
+	return comma, nil
 }
 
 // reader reads the rows of one file.
@@ -51,14 +56,18 @@ type reader struct {
 	number int64
 }
 
-// Read reads the header of a file and checks that the wanted columns are
-// there.
-func Read(file io.Reader, encoding dropdir.Encoding, comma rune, maxRowBytes int, columns []string) (connectors.RowReader, error) {
-	text, err := dropdir.Decode(file, encoding)
+// Read reads the header of one file, wherever it lies, and checks that the
+// wanted columns are there.
+func (c Config) Read(file io.Reader, columns []string) (connectors.RowReader, error) {
+	comma, err := c.comma()
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{guard: &guard{r: text, limit: int64(maxRowBytes)}}
+	text, err := dropdir.Decode(file, c.Encoding)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{guard: &guard{r: text, limit: int64(cmp.Or(c.MaxRowBytes, 1<<20))}}
 	r.csv = csv.NewReader(r.guard)
 	r.csv.Comma = comma
 	r.csv.ReuseRecord = true

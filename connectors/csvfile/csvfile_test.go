@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 
 func read(t *testing.T, text string, encoding dropdir.Encoding, columns ...string) (connectors.RowReader, error) {
 	t.Helper()
-	return csvfile.Read(strings.NewReader(text), encoding, ',', 1<<16, columns)
+	return csvfile.Config{Encoding: encoding, MaxRowBytes: 1 << 16}.Read(strings.NewReader(text), columns)
 }
 
 // A row that cannot be taken apart goes to quarantine with its own text, and
@@ -98,7 +98,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("a,b\n1,\"2\n3\"\n"), "")
 	f.Add([]byte("\xef\xbb\xbfa\n\"\n"), "gb18030")
 	f.Fuzz(func(t *testing.T, content []byte, encoding string) {
-		r, err := csvfile.Read(bytes.NewReader(content), dropdir.Encoding(encoding), ',', 1<<10, []string{"a"})
+		r, err := csvfile.Config{Encoding: dropdir.Encoding(encoding), MaxRowBytes: 1 << 10}.Read(bytes.NewReader(content), []string{"a"})
 		for range 10_000 {
 			if err != nil {
 				return

@@ -23,12 +23,12 @@ import (
 // Config says where files are dropped and what becomes of them.
 type Config struct {
 	Dir    string        `yaml:"dir"`
-	Match  string        `yaml:"match"`  // pattern of names, e.g. *.csv; default: by kind
-	Settle time.Duration `yaml:"settle"` // how long a file must stay unchanged; default 2s
-	Poll   time.Duration `yaml:"poll"`   // pause between scans; default 500ms
-	Delete bool          `yaml:"delete"` // remove carried files instead of moving them to done/
+	Match  string        `yaml:"match,optional"`  // pattern of names, e.g. *.csv; default: by kind
+	Settle time.Duration `yaml:"settle,optional"` // how long a file must stay unchanged; default 2s
+	Poll   time.Duration `yaml:"poll,optional"`   // pause between scans; default 500ms
+	Delete bool          `yaml:"delete,optional"` // remove carried files instead of moving them to done/
 
-	Now func() time.Time `yaml:"-"` // the clock that file times are held against
+	Now func() time.Time // the clock that file times are held against
 }
 
 // Open reads the rows of one file of some kind: the given columns, in that

@@ -29,27 +29,25 @@ const ItemSeparator = "\x1f"
 // Config is the plug-in: what a connector's configuration says of a JSON
 // source.
 type Config struct {
-	dropdir.Config `yaml:",inline"`
-	Encoding       dropdir.Encoding `yaml:"encoding"`    // default auto
-	MaxRowBytes    int              `yaml:"maxRowBytes"` // default 1 MiB
+	dropdir.Config
+	Encoding    dropdir.Encoding `yaml:"encoding,optional"`    // default auto
+	MaxRowBytes int              `yaml:"maxRowBytes,optional"` // default 1 MiB
 }
 
 // Open returns the source; its rows hold the given columns in that order.
 func (c Config) Open(columns []string) (*dropdir.Source, error) {
 	c.Match = cmp.Or(c.Match, "*.json*") // .json, .jsonl
-	limit := cmp.Or(c.MaxRowBytes, 1<<20)
-	return dropdir.New(c.Config, func(file io.Reader) (connectors.RowReader, error) {
-		return Read(file, c.Encoding, limit, columns)
-	})
+	return dropdir.New(c.Config, func(file io.Reader) (connectors.RowReader, error) { return c.Read(file, columns) })
 }
 
-// Read tells by the first character whether a file is an array or lines.
-func Read(file io.Reader, encoding dropdir.Encoding, maxRowBytes int, columns []string) (connectors.RowReader, error) {
-	text, err := dropdir.Decode(file, encoding)
+// Read tells by the first character whether a file, wherever it lies, is an
+// array or lines.
+func (c Config) Read(file io.Reader, columns []string) (connectors.RowReader, error) {
+	text, err := dropdir.Decode(file, c.Encoding)
 	if err != nil {
 		return nil, err
 	}
-	r := rows{columns: columns, cells: make([]string, len(columns)), limit: maxRowBytes}
+	r := rows{columns: columns, cells: make([]string, len(columns)), limit: cmp.Or(c.MaxRowBytes, 1<<20)}
 	buffered := bufio.NewReaderSize(text, 64<<10)
 	first, err := firstByte(buffered)
 	switch {
@@ -60,7 +58,7 @@ func Read(file io.Reader, encoding dropdir.Encoding, maxRowBytes int, columns []
 	case first != '[':
 		return &lines{rows: r, text: buffered}, nil
 	}
-	a := &array{rows: r, meter: &meter{r: buffered, limit: int64(maxRowBytes)}}
+	a := &array{rows: r, meter: &meter{r: buffered, limit: int64(r.limit)}}
 	a.decoder = json.NewDecoder(a.meter)
 	if _, err := a.decoder.Token(); err != nil {
 		return nil, problem.Wrap(problem.FileMalformed, err, "at its beginning")

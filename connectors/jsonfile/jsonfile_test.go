@@ -63,7 +63,7 @@ func TestConformanceArray(t *testing.T) {
 // drain reads a file to its end or fault and says what it gave.
 func drain(t *testing.T, text string, columns ...string) (cells []string, faults int, err error) {
 	t.Helper()
-	r, err := jsonfile.Read(strings.NewReader(text), "", 1<<16, columns)
+	r, err := jsonfile.Config{MaxRowBytes: 1 << 16}.Read(strings.NewReader(text), columns)
 	for err == nil {
 		var row connectors.Row
 		if row, err = r.Next(); err != nil {
@@ -121,7 +121,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`[{"a":1},{"a":[1,2]}]`))
 	f.Add([]byte("{\"a\":1}\n{\"a\":\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		r, err := jsonfile.Read(bytes.NewReader(content), "", 1<<10, []string{"a", "a.b"})
+		r, err := jsonfile.Config{MaxRowBytes: 1 << 10}.Read(bytes.NewReader(content), []string{"a", "a.b"})
 		for range 10_000 {
 			if err != nil {
 				return

@@ -3,6 +3,7 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Problem is an error with a stable code. The zero value is an internal
@@ -83,4 +84,19 @@ func (p *Problem) Document(instance string) Document {
 		Title: e.EN, TitleZH: e.ZH, Status: e.Status, Code: e.Code,
 		Detail: p.Detail, Fix: e.FixEN, FixZH: e.FixZH, Instance: instance,
 	}
+}
+
+// Terminal is the problem for a person at a command line, in both languages:
+// what happened, where, and what to do. It holds the cause, because whoever
+// runs the command is its operator.
+func (p *Problem) Terminal() string {
+	e := p.Code.Entry()
+	s := fmt.Sprintf("error [%s] %s · %s\n", e.Code, e.EN, e.ZH)
+	switch {
+	case p.Detail != "":
+		s += "  " + strings.ReplaceAll(strings.TrimSpace(p.Detail), "\n", "\n  ") + "\n"
+	case p.Err != nil:
+		s += "  " + p.Err.Error() + "\n"
+	}
+	return s + fmt.Sprintf("  → %s\n  → %s\n", e.FixEN, e.FixZH)
 }

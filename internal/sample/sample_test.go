@@ -31,7 +31,7 @@ func TestFaultsAreDeclared(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text, err := os.ReadFile("../../deploy/config/mappings/" + product + ".yaml")
+			text, err := os.ReadFile("../../deploy/config/mappings/" + map[string]string{"price_quote": "price_quote." + region, "consumer_complaint": product}[product] + ".yaml")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -43,7 +43,7 @@ func TestFaultsAreDeclared(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			rows, err := csvfile.Read(&file, "", ',', 1<<20, m.Columns())
+			rows, err := csvfile.Config{}.Read(&file, m.Columns())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/gateway"
+	"github.com/chuanyu-exchange/hub/gateway/feed"
+	"github.com/chuanyu-exchange/hub/gateway/httpapi"
+	"github.com/chuanyu-exchange/hub/gateway/identity"
+	"github.com/chuanyu-exchange/hub/gateway/ledger"
+	"github.com/chuanyu-exchange/hub/gateway/quota"
+	"github.com/chuanyu-exchange/hub/gateway/receipt"
+	"github.com/chuanyu-exchange/hub/gateway/signing"
+	"github.com/chuanyu-exchange/hub/internal/redis"
+	"github.com/chuanyu-exchange/hub/internal/spiffe"
+	"github.com/chuanyu-exchange/hub/internal/vault"
+	"github.com/chuanyu-exchange/hub/schemas/sealed"
+)
+
+// gatewayProcess is a running gateway of a province.
+type gatewayProcess struct {
+	url    string
+	admin  string
+	ledger *ledger.Ledger
+}
+
+// Limits of a gateway before anything is known of a caller, and of a caller
+// before its agreement counts.
+var (
+	perAddress = quota.PerMinute(6000)
+	perCaller  = quota.PerMinute(6000)
+)
+
+const (
+	maxQuotaKeys = 100_000
+	maxDataKeys  = 1024
+)
+
+// startGateway wires one replica: identity and signing key from Vault, ledger
+// and feed from Kafka, quotas in the process or in Redis.
+func (p *province) startGateway(ctx context.Context) error {
+	secrets, err := p.login(ctx, vault.RoleGateway)
+	if err != nil {
+		return err
+	}
+	p.closing("vault login of the gateway of "+p.region, func(context.Context) error { return secrets.Close() })
+	listener, err := listen(p.port)
+	if err != nil {
+		return err
+	}
+	p.tellPort("the gateway", p.port, listener.Addr().String())
+	process := &gatewayProcess{url: "https://" + listener.Addr().String()}
+	if process.ledger, err = ledger.Open(ctx, p.kafka, p.region); err != nil {
+		return err
+	}
+	p.closing("ledger of "+p.region, process.ledger.Close)
+
+	serving, err := secrets.NewIdentity(ctx, vault.CertificateSpec{
+		Role: vault.CertGatewayTLS, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Gateway}.URL()},
+		DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}, newKey)
+	if err != nil {
+		return fmt.Errorf("TLS certificate: %w", err)
+	}
+	vouching, err := secrets.NewIdentity(ctx, vault.CertificateSpec{
+		Role: vault.CertGatewaySigning, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Signing}.URL()},
+	}, newKey)
+	if err != nil {
+		return fmt.Errorf("signing certificate: %w", err)
+	}
+	snapshot, err := p.snapshot(ctx, secrets, process.url)
+	if err != nil {
+		return err
+	}
+	store, err := p.quotaStore(ctx)
+	if err != nil {
+		return err
+	}
+	failures := ledger.NewFailures(process.ledger, p.region, signing.NewID)
+	signer := signing.New(func() (crypto.Signer, []*x509.Certificate) {
+		c := vouching.Current()
+		return c.Key, c.Chain
+	}, time.Now)
+	local := quota.NewMemory(maxQuotaKeys, time.Now)
+	g := &gateway.Gateway{
+		Region: p.region, Snapshot: func() *gateway.Snapshot { return snapshot },
+		Admission: quota.Admission{Store: local, PerAddress: perAddress, PerCaller: perCaller},
+		Quota:     quota.Degrade{Shared: store, Local: local}, Reader: feed.New(p.kafka),
+		Unseal: sealed.NewOpener(secrets.UnwrapDataKey, maxDataKeys), Signer: signer, Ledger: process.ledger, Failures: failures,
+		Now: time.Now, NewID: signing.NewID, Logger: p.logger,
+	}
+	metrics := httpapi.NewMetrics(p.region)
+	api := &httpapi.API{Gateway: g, Keys: signer, Metrics: metrics, Logger: p.logger}
+	p.background(func(ctx context.Context) { _ = serving.Run(ctx) }, func(ctx context.Context) { _ = vouching.Run(ctx) },
+		func(ctx context.Context) { p.flushFailures(ctx, failures) })
+	p.serve(listener, api.Server(serving.TLSCertificate)) // closed before what it calls
+	p.gateway = process
+	return p.startAdmin(metrics, secrets)
+}
+
+// snapshot is what requests are decided over. The demo's does not change while
+// it runs.
+func (p *province) snapshot(ctx context.Context, secrets *vault.Client, issuer string) (*gateway.Snapshot, error) {
+	trust, err := p.trust(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	s := &gateway.Snapshot{
+		Catalogue: p.world.catalogue, Schemas: p.world.schemas, Policies: p.world.policies, Trust: trust,
+		Authority: identity.Authority{Region: p.region, Issuer: issuer, Roots: trust.Roots(p.region)}, HashKeys: map[string][]byte{},
+	}
+	keys, err := secrets.SharedKeys(ctx, vault.KeyCursor)
+	if err != nil {
+		return nil, fmt.Errorf("cursor key: %w", err)
+	}
+	for _, k := range keys {
+		s.CursorKeys = append(s.CursorKeys, receipt.CursorKey(k))
+	}
+	for _, product := range p.world.products(p.region) {
+		keys, err := secrets.SharedKeys(ctx, vault.KeyHash(product.ID))
+		if err != nil {
+			return nil, fmt.Errorf("hash key of %s: %w", product.ID, err)
+		}
+		s.HashKeys[product.ID] = keys[len(keys)-1].Key // the oldest: a hash must not change under an agreement
+	}
+	return s, nil
+}
+
+func (p *province) quotaStore(ctx context.Context) (quota.Store, error) {
+	if p.cmd.Redis == "" {
+		return quota.NewMemory(maxQuotaKeys, time.Now), nil
+	}
+	c, err := redis.Open(ctx, redis.Config{URL: p.cmd.Redis, Prefix: "hub:" + p.region + ":"})
+	if err != nil {
+		return nil, err
+	}
+	p.closing("redis of "+p.region, func(context.Context) error { return c.Close() })
+	return c.QuotaStore(), nil
+}
+
+// serve serves until close, and then lets requests on their way end.
+func (p *province) serve(l net.Listener, s *http.Server) {
+	done := make(chan error, 1)
+	go func() {
+		if s.TLSConfig != nil {
+			done <- s.ServeTLS(l, "", "")
+		} else {
+			done <- s.Serve(l)
+		}
+	}()
+	p.closing("listener at "+l.Addr().String(), func(ctx context.Context) error {
+		err := s.Shutdown(ctx)
+		if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+			err = errors.Join(err, served)
+		}
+		return err
+	})
+}
+
+// background runs functions until close.
+func (p *province) background(runs ...func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	for _, run := range runs {
+		all.Go(func() { run(ctx) })
+	}
+	p.closing("background of "+p.region, func(context.Context) error {
+		cancel()
+		all.Wait()
+		return nil
+	})
+}
+
+// flushFailures writes counted refusals down each minute, and the rest at the
+// end.
+func (p *province) flushFailures(ctx context.Context, failures *ledger.Failures) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case now := <-tick.C:
+			if err := failures.Flush(ctx, now); err != nil && ctx.Err() == nil {
+				p.logger.WarnContext(ctx, "counted refusals were not written, will go on", "region", p.region, "error", err)
+			}
+		}
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := failures.Flush(last, time.Time{}); err != nil {
+		p.logger.WarnContext(last, "counted refusals were not written", "region", p.region, "error", err)
+	}
+}
+
+func (p *province) startAdmin(m *httpapi.Metrics, secrets *vault.Client) error {
+	l, err := listen(p.port + adminOffset)
+	if err != nil {
+		return err
+	}
+	p.tellPort("the admin port", p.port+adminOffset, l.Addr().String())
+	p.gateway.admin = "http://" + l.Addr().String()
+	p.serve(l, &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: httpapi.Admin(m, []httpapi.Check{
+		{Name: "kafka", Run: p.kafka.Ping}, {Name: "vault", Run: secrets.Ready},
+	})})
+	return nil
+}
+
+// listen takes the port on loopback, or another if it is in use.
+func listen(port int) (net.Listener, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(context.Background(), "tcp", "127.0.0.1:"+strconv.Itoa(port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		l, err = config.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	}
+	return l, err
+}

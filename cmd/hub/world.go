@@ -1,0 +1,116 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/policies"
+	"github.com/chuanyu-exchange/hub/schemas"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+	"github.com/chuanyu-exchange/hub/schemas/redact"
+)
+
+// world is what both provinces agree on: schemas, catalogue, policies.
+type world struct {
+	schemas   *schemas.Set
+	catalogue *catalogue.Catalogue
+	policies  *policies.Set
+}
+
+func loadWorld(policyDir string) (*world, error) {
+	set, err := schemas.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	if err != nil {
+		return nil, err
+	}
+	var dir fs.FS = policies.Shipped()
+	if policyDir != "" {
+		dir = os.DirFS(policyDir)
+	}
+	p, err := policies.Load(dir, cat)
+	if err != nil {
+		return nil, err
+	}
+	return &world{schemas: set, catalogue: cat, policies: p}, nil
+}
+
+// fullConsumer is the participant of another region, and the purpose, for
+// which the agreements release every field of a product: who checks the road.
+func (w *world) fullConsumer(region string, p *catalogue.Product) (consumer, purpose string, err error) {
+	best := -1
+	for _, a := range w.policies.Agreements("", p.ID, region) {
+		participant, ok := w.catalogue.Participant(a.Consumer)
+		if !ok || participant.Region == region {
+			continue
+		}
+		for _, use := range a.Purposes {
+			if n := w.released(region, p, participant, use); n > best {
+				best, consumer, purpose = n, a.Consumer, use
+			}
+		}
+	}
+	if best < 0 {
+		return "", "", problem.New(problem.ConfigInvalid, "no agreement lets another province read %s of %s", p.ID, region)
+	}
+	return consumer, purpose, nil
+}
+
+// products are those that a region provides.
+func (w *world) products(region string) []*catalogue.Product {
+	var out []*catalogue.Product
+	for _, p := range w.catalogue.Products() {
+		if p.Providers[region] != "" {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// participants are those of a region.
+func (w *world) participants(region string) []*catalogue.Participant {
+	all := w.catalogue.Participants()
+	return slices.DeleteFunc(all, func(p *catalogue.Participant) bool { return p.Region != region })
+}
+
+// checkDrops holds the files to be carried against the catalogue.
+func (d *dev) checkDrops() error {
+	kinds := map[string]bool{}
+	for _, drop := range d.drops {
+		p, ok := d.world.catalogue.Product(drop.product)
+		if !ok || p.Providers[drop.region] == "" {
+			return problem.New(problem.ConfigInvalid, "--drop %s/%s: %s has no provider of such a product", drop.region, drop.product, drop.region)
+		}
+		place := drop.region + "/" + drop.product
+		if other, again := kinds[place]; again && other != isJSON(drop.file) {
+			return problem.New(problem.ConfigInvalid, "--drop %s: CSV and JSON files cannot be mixed for one product", place)
+		}
+		kinds[place] = isJSON(drop.file)
+	}
+	return nil
+}
+
+func isJSON(file string) bool {
+	return strings.HasSuffix(file, ".json") || strings.HasSuffix(file, ".jsonl") || strings.HasSuffix(file, ".ndjson")
+}
+
+// released counts the fields that a consumer may have in the clear.
+func (w *world) released(region string, p *catalogue.Product, c *catalogue.Participant, purpose string) int {
+	d := w.policies.Decide(policies.Request{
+		Caller:  policies.Caller{Participant: c.ID, Region: c.Region, Kind: c.Kind},
+		Product: p.ID, Region: region, Purpose: purpose, Time: time.Now(),
+	})
+	n := 0
+	for _, o := range d.Obligations {
+		if o.Action == redact.Keep {
+			n++
+		}
+	}
+	return n
+}

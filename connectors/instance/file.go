@@ -1,0 +1,186 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/connectors"
+	"github.com/chuanyu-exchange/hub/connectors/csvfile"
+	"github.com/chuanyu-exchange/hub/connectors/dropdir"
+	"github.com/chuanyu-exchange/hub/connectors/jsonfile"
+	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/schemas"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
+)
+
+// File is a connector's configuration. Paths in it are relative to its own
+// directory. It holds no secret (invariant 8): SecretIDFile names one.
+type File struct {
+	Region     string  `yaml:"region"`     // GB/T 2260: 500000 or 510000
+	Provider   string  `yaml:"provider"`   // participant id
+	Product    string  `yaml:"product"`    // catalogue id
+	Mapping    string  `yaml:"mapping"`    // file: columns → fields
+	Quarantine string  `yaml:"quarantine"` // directory of rows that could not be carried
+	Source     Sources `yaml:"source"`
+	Kafka      Kafka   `yaml:"kafka"`
+	Vault      Vault   `yaml:"vault"`
+
+	ChunkRows        int `yaml:"chunkRows,optional"`        // rows of one transaction; default 1000
+	MaxRowsPerSecond int `yaml:"maxRowsPerSecond,optional"` // default: no limit
+}
+
+// Sources is the kinds of sources, of which a configuration names one.
+type Sources struct {
+	CSVFile  *csvfile.Config  `yaml:"csvfile,optional"`
+	JSONFile *jsonfile.Config `yaml:"jsonfile,optional"`
+}
+
+// Kafka is the province's cluster.
+type Kafka struct {
+	Brokers []string `yaml:"brokers"`
+}
+
+// Vault is the province's Vault or OpenBao.
+type Vault struct {
+	Address      string `yaml:"address"`
+	CAFile       string `yaml:"caFile,optional"` // PEM; default: the system's authorities
+	RoleID       string `yaml:"roleID"`
+	SecretIDFile string `yaml:"secretIDFile"` // read at each login
+}
+
+// Load reads a configuration and checks what can be checked without a network.
+// Every fault is reported, with its line.
+func Load(path string) (*File, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, problem.Wrap(problem.ConfigInvalid, err, "%v", err)
+	}
+	var f File
+	doc, faults := yamlfile.Decode(path, text, &f, yamlfile.Text(time.ParseDuration))
+	if f.Source.count() != 1 && len(faults) == 0 {
+		faults = append(faults, doc.Fault("name one kind of source: csvfile or jsonfile", "source"))
+	}
+	if err := faults.Err(); err != nil {
+		return nil, problem.New(problem.ConfigInvalid, "\n%v", err)
+	}
+	dir := filepath.Dir(path)
+	for _, p := range []*string{&f.Mapping, &f.Quarantine, &f.Vault.CAFile, &f.Vault.SecretIDFile, f.Source.dir()} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	return &f, nil
+}
+
+func (s *Sources) count() int {
+	n := 0
+	for _, there := range []bool{s.CSVFile != nil, s.JSONFile != nil} {
+		if there {
+			n++
+		}
+	}
+	return n
+}
+
+// dir is the drop directory of the kind that is named.
+func (s *Sources) dir() *string {
+	if s.CSVFile != nil {
+		return &s.CSVFile.Dir
+	}
+	return &s.JSONFile.Dir
+}
+
+// SourceDir is the drop directory.
+func (f *File) SourceDir() string { return *f.Source.dir() }
+
+// open opens the source of the kind that is named.
+func (s *Sources) open(columns []string, now func() time.Time) (*dropdir.Source, error) {
+	switch {
+	case s.CSVFile != nil:
+		c := *s.CSVFile
+		c.Now = now
+		return c.Open(columns)
+	case s.JSONFile != nil:
+		c := *s.JSONFile
+		c.Now = now
+		return c.Open(columns)
+	}
+	return nil, problem.New(problem.ConfigInvalid, "source: no kind is named")
+}
+
+// Read opens a single file of the kind that is named, wherever it lies: for a
+// preview.
+func (s *Sources) Read(path string, columns []string) (connectors.RowReader, func() error, error) {
+	file, err := os.Open(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, nil, problem.Wrap(problem.FileUnreadable, err, "%v", err)
+	}
+	var rows connectors.RowReader
+	switch {
+	case s.CSVFile != nil:
+		rows, err = s.CSVFile.Read(file, columns)
+	case s.JSONFile != nil:
+		rows, err = s.JSONFile.Read(file, columns)
+	default:
+		err = problem.New(problem.ConfigInvalid, "source: no kind is named")
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return rows, file.Close, nil
+}
+
+// Offline is what a configuration says without asking anyone.
+type Offline struct {
+	Product *catalogue.Product
+	Schema  *schemas.Schema
+	Mapping *connectors.Mapping
+}
+
+// Offline holds the configuration against the catalogue, the schema and the
+// mapping.
+func (f *File) Offline() (*Offline, error) {
+	set, err := schemas.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	if err != nil {
+		return nil, err
+	}
+	product, ok := cat.Product(f.Product)
+	if !ok {
+		return nil, problem.New(problem.ConfigInvalid, "the catalogue has no product %s", f.Product)
+	}
+	if provider := product.Providers[f.Region]; provider != f.Provider {
+		return nil, problem.New(problem.ConfigInvalid, "the provider of %s in %s is %s by the catalogue, not %s", f.Product, f.Region, provider, f.Provider)
+	}
+	schema, ok := set.Schema(product.Schema)
+	if !ok {
+		return nil, problem.New(problem.ConfigInvalid, "there is no schema %s", product.Schema)
+	}
+	text, err := os.ReadFile(f.Mapping)
+	if err != nil {
+		return nil, problem.Wrap(problem.ConfigInvalid, err, "mapping: %v", err)
+	}
+	mapping, err := connectors.ParseMapping(f.Mapping, text, schema)
+	if err != nil {
+		return nil, err
+	}
+	if mapping.Product != f.Product {
+		return nil, problem.New(problem.ConfigInvalid, "%s is a mapping for %s, the connector is for %s", f.Mapping, mapping.Product, f.Product)
+	}
+	return &Offline{Product: product, Schema: schema, Mapping: mapping}, nil
+}
+
+func (v *Vault) secretID() (string, error) {
+	b, err := os.ReadFile(v.SecretIDFile)
+	if err != nil {
+		return "", fmt.Errorf("secret id: %w", err)
+	}
+	return string(b), nil
+}
