@@ -7,9 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 	"github.com/chuanyu-exchange/hub/schemas"
-	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
 )
 
 // mappingFile is a mapping as it is written: which column fills which field.
@@ -220,7 +221,7 @@ func symbolTable(leaf *schemas.Leaf, codes map[string]string) map[string]int64 {
 
 // Apply fills values, one for each leaf of the schema, from the cells of a
 // row, and returns every fault of the row.
-func (m *Mapping) Apply(row *Row, values []schemas.Value) []Fault {
+func (m *Mapping) Apply(row *source.Row, values []schemas.Value) []Fault {
 	if row.Fault != nil {
 		return []Fault{{Code: row.Fault.Code, Detail: row.Fault.Detail}}
 	}

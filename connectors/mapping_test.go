@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chuanyu-exchange/hub/connectors"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/schemas"
 )
@@ -40,8 +41,8 @@ func mapping(t testing.TB, product string) *connectors.Mapping {
 }
 
 // row makes the cells of a mapping from columns by name.
-func row(m *connectors.Mapping, byColumn map[string]string) *connectors.Row {
-	r := &connectors.Row{Number: 1}
+func row(m *connectors.Mapping, byColumn map[string]string) *source.Row {
+	r := &source.Row{Number: 1}
 	for _, c := range m.Columns() {
 		r.Cells = append(r.Cells, byColumn[c])
 	}

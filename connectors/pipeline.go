@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/record"
@@ -93,7 +94,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		batch, err := p.Source.Next(ctx) // 1 read: a file
 		if err == nil {
 			s.begin(batch)
-			err = s.carry(ctx, func(row *Row) error {
+			err = s.carry(ctx, func(row *source.Row) error {
 				faults := p.Mapping.Apply(row, s.values) // 2 map
 				if len(faults) == 0 {
 					faults = p.validator.Validate(s.values, p.Now()) // 3 validate

@@ -23,6 +23,7 @@ import (
 	"github.com/chuanyu-exchange/hub/connectors"
 	"github.com/chuanyu-exchange/hub/connectors/csvfile"
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/jws"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
@@ -468,7 +469,7 @@ type guardedSource struct {
 	r *rig
 }
 
-func (g guardedSource) Ack(b *connectors.Batch, fault *problem.Problem) error {
+func (g guardedSource) Ack(b *source.Batch, fault *problem.Problem) error {
 	p, err := connectors.ReadPosition(g.r.t.Context(), g.r.kafka, "500000", record.TransactionalID(g.r.topic(), "cq-test"))
 	if err != nil || p.Batch != b.ID || !p.Complete {
 		g.r.t.Errorf("invariant 1: %s was let go of at position %+v, %v", b.Name, p, err)

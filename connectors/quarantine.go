@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/schemas/sealed"
 )
@@ -63,7 +64,7 @@ func NewQuarantine(dir, product string, sealer *sealed.Sealer) (*Quarantine, err
 }
 
 // Add writes an entry. It is durable only after Sync.
-func (q *Quarantine) Add(b *Batch, row *Row, raw []byte, faults []Fault, at time.Time) error {
+func (q *Quarantine) Add(b *source.Batch, row *source.Row, raw []byte, faults []Fault, at time.Time) error {
 	if err := q.use(b.ID); err != nil {
 		return err
 	}

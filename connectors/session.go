@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/record"
@@ -24,7 +25,7 @@ type session struct {
 	quarant  *Quarantine
 	position Position // committed
 
-	batch   *Batch
+	batch   *source.Batch
 	sealer  *sealed.Sealer // of the batch's month; nil if the schema seals nothing
 	month   string
 	values  []schemas.Value
@@ -53,7 +54,7 @@ const maxChunkBytes = 4 << 20
 
 // begin takes a batch up. One that was carried in part goes on behind its last
 // committed row; any other begins at its first.
-func (s *session) begin(b *Batch) {
+func (s *session) begin(b *source.Batch) {
 	s.batch = b
 	if s.position.Batch != b.ID {
 		s.next.Batch, s.next.Rows, s.next.Complete, s.next.Fault = b.ID, 0, false, ""
@@ -65,7 +66,7 @@ func (s *session) begin(b *Batch) {
 // carry reads the rows of the batch behind the position and hands each to one,
 // committing whenever a chunk is full. It returns io.EOF at the end of the
 // batch, or why the batch or the road broke off.
-func (s *session) carry(ctx context.Context, one func(*Row) error) error {
+func (s *session) carry(ctx context.Context, one func(*source.Row) error) error {
 	if s.next.Complete {
 		return io.EOF // committed before a restart, but not let go of
 	}
@@ -117,7 +118,7 @@ func (s *session) pace(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *session) quarantine(row *Row, faults []Fault) error {
+func (s *session) quarantine(row *source.Row, faults []Fault) error {
 	s.next.Counts.quarantine(faults[0].Code, 1)
 	s.next.Totals.quarantine(faults[0].Code, 1)
 	return s.quarant.Add(s.batch, row, s.batch.Rows.Raw(), faults, s.Now())

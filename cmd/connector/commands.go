@@ -18,6 +18,7 @@ import (
 
 	"github.com/chuanyu-exchange/hub/connectors"
 	"github.com/chuanyu-exchange/hub/connectors/instance"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
@@ -175,7 +176,7 @@ type unsealed struct{}
 func (unsealed) Seal(dst, plain, _ []byte) ([]byte, error) { return append(dst, plain...), nil }
 func (unsealed) Open(dst, block, _ []byte) ([]byte, error) { return append(dst, block...), nil }
 
-func (p *preview) row(row *connectors.Row) error {
+func (p *preview) row(row *source.Row) error {
 	p.read++
 	faults := p.off.Mapping.Apply(row, p.values)
 	if len(faults) == 0 {
@@ -205,7 +206,7 @@ func (p *preview) row(row *connectors.Row) error {
 	return err
 }
 
-func (p *preview) fault(row *connectors.Row, faults []connectors.Fault) {
+func (p *preview) fault(row *source.Row, faults []connectors.Fault) {
 	code := faults[0].Code
 	p.faults[code]++
 	if p.shown[code]++; p.shown[code] > p.show {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/chuanyu-exchange/hub/connectors"
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
@@ -91,13 +92,13 @@ func (b *bench) drop(name string) string {
 	return b.write(name+b.kind.Extension, b.kind.Encode(columns, rows))
 }
 
-func (b *bench) next() (*connectors.Batch, error) {
+func (b *bench) next() (*source.Batch, error) {
 	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Second)
 	defer cancel()
 	return b.source.Next(ctx)
 }
 
-func (b *bench) take() *connectors.Batch {
+func (b *bench) take() *source.Batch {
 	b.t.Helper()
 	batch, err := b.next()
 	if err != nil {
@@ -107,7 +108,7 @@ func (b *bench) take() *connectors.Batch {
 }
 
 // read returns all rows of a batch.
-func (b *bench) read(batch *connectors.Batch) [][]string {
+func (b *bench) read(batch *source.Batch) [][]string {
 	b.t.Helper()
 	var got [][]string
 	for {

@@ -14,8 +14,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/chuanyu-exchange/hub/connectors"
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
@@ -34,7 +34,7 @@ func (c Config) Open(columns []string) (*dropdir.Source, error) {
 	if _, err := c.comma(); err != nil {
 		return nil, err
 	}
-	return dropdir.New(c.Config, func(file io.Reader) (connectors.RowReader, error) { return c.Read(file, columns) })
+	return dropdir.New(c.Config, func(file io.Reader) (source.Reader, error) { return c.Read(file, columns) })
 }
 
 func (c Config) comma() (rune, error) {
@@ -58,7 +58,7 @@ type reader struct {
 
 // Read reads the header of one file, wherever it lies, and checks that the
 // wanted columns are there.
-func (c Config) Read(file io.Reader, columns []string) (connectors.RowReader, error) {
+func (c Config) Read(file io.Reader, columns []string) (source.Reader, error) {
 	comma, err := c.comma()
 	if err != nil {
 		return nil, err
@@ -105,11 +105,11 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-func (r *reader) Next() (connectors.Row, error) {
+func (r *reader) Next() (source.Row, error) {
 	r.number++
 	record, err := r.csv.Read()
 	r.guard.rowEnds(r.csv.InputOffset())
-	row := connectors.Row{Number: r.number, Cells: r.cells}
+	row := source.Row{Number: r.number, Cells: r.cells}
 	if err != nil {
 		fault, ok := errors.AsType[*csv.ParseError](err)
 		if !ok || r.guard.tooLong {

@@ -11,6 +11,7 @@ import (
 	"github.com/chuanyu-exchange/hub/connectors/connectortest"
 	"github.com/chuanyu-exchange/hub/connectors/csvfile"
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
@@ -36,7 +37,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func read(t *testing.T, text string, encoding dropdir.Encoding, columns ...string) (connectors.RowReader, error) {
+func read(t *testing.T, text string, encoding dropdir.Encoding, columns ...string) (source.Reader, error) {
 	t.Helper()
 	return csvfile.Config{Encoding: encoding, MaxRowBytes: 1 << 16}.Read(strings.NewReader(text), columns)
 }

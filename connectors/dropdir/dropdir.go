@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chuanyu-exchange/hub/connectors"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
@@ -33,7 +33,7 @@ type Config struct {
 
 // Open reads the rows of one file of some kind: the given columns, in that
 // order. A *problem.Problem says that the file as a whole cannot be read.
-type Open func(file io.Reader) (connectors.RowReader, error)
+type Open func(file io.Reader) (source.Reader, error)
 
 // Source is a drop directory; see connectors.Source.
 type Source struct {
@@ -49,8 +49,6 @@ type held struct {
 	id   string
 	file *os.File
 }
-
-var _ connectors.Source = (*Source)(nil)
 
 // New returns the source of a directory, which is made if it does not exist.
 func New(c Config, open Open) (*Source, error) {
@@ -72,7 +70,7 @@ func New(c Config, open Open) (*Source, error) {
 }
 
 // Next waits for a settled file and opens it.
-func (s *Source) Next(ctx context.Context) (*connectors.Batch, error) {
+func (s *Source) Next(ctx context.Context) (*source.Batch, error) {
 	s.release()
 	for {
 		path, info, err := s.oldest()
@@ -149,9 +147,9 @@ func batchID(info fs.FileInfo) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-func (s *Source) take(path string, info fs.FileInfo) (*connectors.Batch, error) {
+func (s *Source) take(path string, info fs.FileInfo) (*source.Batch, error) {
 	s.held = &held{path: path, id: batchID(info)}
-	batch := &connectors.Batch{ID: s.held.id, Name: info.Name()}
+	batch := &source.Batch{ID: s.held.id, Name: info.Name()}
 	file, err := os.Open(path) //nolint:gosec // the path is one that ReadDir of the configured directory named
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -169,7 +167,7 @@ func (s *Source) take(path string, info fs.FileInfo) (*connectors.Batch, error) 
 }
 
 // refuse puts a file aside before anything was read of it.
-func (s *Source) refuse(b *connectors.Batch, p *problem.Problem) error {
+func (s *Source) refuse(b *source.Batch, p *problem.Problem) error {
 	if err := s.Ack(b, p); err != nil {
 		return errors.Join(p, err)
 	}
@@ -177,7 +175,7 @@ func (s *Source) refuse(b *connectors.Batch, p *problem.Problem) error {
 }
 
 // Verify says whether the file is still the one that was opened.
-func (s *Source) Verify(b *connectors.Batch) error {
+func (s *Source) Verify(b *source.Batch) error {
 	info, err := os.Stat(s.held.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -192,7 +190,7 @@ func (s *Source) Verify(b *connectors.Batch) error {
 
 // Ack moves the file to done/ or, with a fault, to rejected/ beside its
 // reason. A file that vanished or changed is left to the next scan.
-func (s *Source) Ack(b *connectors.Batch, fault *problem.Problem) error {
+func (s *Source) Ack(b *source.Batch, fault *problem.Problem) error {
 	defer s.release()
 	path := s.held.path
 	if fault != nil && s.Verify(b) != nil {

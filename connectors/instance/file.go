@@ -11,10 +11,11 @@ import (
 	"github.com/chuanyu-exchange/hub/connectors/csvfile"
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
 	"github.com/chuanyu-exchange/hub/connectors/jsonfile"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
-	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
 )
 
 // File is a connector's configuration. Paths in it are relative to its own
@@ -114,12 +115,12 @@ func (s *Sources) open(columns []string, now func() time.Time) (*dropdir.Source,
 
 // Read opens a single file of the kind that is named, wherever it lies: for a
 // preview.
-func (s *Sources) Read(path string, columns []string) (connectors.RowReader, func() error, error) {
+func (s *Sources) Read(path string, columns []string) (source.Reader, func() error, error) {
 	file, err := os.Open(path) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, nil, problem.Wrap(problem.FileUnreadable, err, "%v", err)
 	}
-	var rows connectors.RowReader
+	var rows source.Reader
 	switch {
 	case s.CSVFile != nil:
 		rows, err = s.CSVFile.Read(file, columns)

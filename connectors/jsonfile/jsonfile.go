@@ -18,8 +18,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/chuanyu-exchange/hub/connectors"
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
@@ -37,12 +37,12 @@ type Config struct {
 // Open returns the source; its rows hold the given columns in that order.
 func (c Config) Open(columns []string) (*dropdir.Source, error) {
 	c.Match = cmp.Or(c.Match, "*.json*") // .json, .jsonl
-	return dropdir.New(c.Config, func(file io.Reader) (connectors.RowReader, error) { return c.Read(file, columns) })
+	return dropdir.New(c.Config, func(file io.Reader) (source.Reader, error) { return c.Read(file, columns) })
 }
 
 // Read tells by the first character whether a file, wherever it lies, is an
 // array or lines.
-func (c Config) Read(file io.Reader, columns []string) (connectors.RowReader, error) {
+func (c Config) Read(file io.Reader, columns []string) (source.Reader, error) {
 	text, err := dropdir.Decode(file, c.Encoding)
 	if err != nil {
 		return nil, err
@@ -95,8 +95,8 @@ func (r *rows) Raw() []byte  { return r.raw }
 func (r *rows) Close() error { return nil }
 
 // row takes the object in raw apart.
-func (r *rows) row(line int64) connectors.Row {
-	row := connectors.Row{Number: r.number, Line: line, Cells: r.cells}
+func (r *rows) row(line int64) source.Row {
+	row := source.Row{Number: r.number, Line: line, Cells: r.cells}
 	d := json.NewDecoder(bytes.NewReader(r.raw))
 	d.UseNumber()
 	var object map[string]any
@@ -171,14 +171,14 @@ type lines struct {
 	line int64
 }
 
-func (l *lines) Next() (connectors.Row, error) {
+func (l *lines) Next() (source.Row, error) {
 	for {
 		whole, err := l.readLine()
 		switch {
 		case errors.Is(err, io.EOF) && len(l.raw) == 0:
-			return connectors.Row{}, io.EOF
+			return source.Row{}, io.EOF
 		case err != nil && !errors.Is(err, io.EOF):
-			return connectors.Row{}, err
+			return source.Row{}, err
 		}
 		if len(bytes.TrimSpace(l.raw)) == 0 {
 			continue
@@ -220,18 +220,18 @@ type array struct {
 	decoder *json.Decoder
 }
 
-func (a *array) Next() (connectors.Row, error) {
+func (a *array) Next() (source.Row, error) {
 	if !a.decoder.More() {
 		// Either "]" follows, or the file breaks off or is broken.
 		if _, err := a.decoder.Token(); err != nil {
-			return connectors.Row{}, a.broken(err)
+			return source.Row{}, a.broken(err)
 		}
-		return connectors.Row{}, io.EOF
+		return source.Row{}, io.EOF
 	}
 	a.number++
 	var raw json.RawMessage
 	if err := a.decoder.Decode(&raw); err != nil {
-		return connectors.Row{}, a.broken(err)
+		return source.Row{}, a.broken(err)
 	}
 	a.meter.rowEnds(a.decoder.InputOffset())
 	a.raw = raw

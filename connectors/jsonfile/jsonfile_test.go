@@ -12,6 +12,7 @@ import (
 	"github.com/chuanyu-exchange/hub/connectors/connectortest"
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
 	"github.com/chuanyu-exchange/hub/connectors/jsonfile"
+	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
@@ -65,7 +66,7 @@ func drain(t *testing.T, text string, columns ...string) (cells []string, faults
 	t.Helper()
 	r, err := jsonfile.Config{MaxRowBytes: 1 << 16}.Read(strings.NewReader(text), columns)
 	for err == nil {
-		var row connectors.Row
+		var row source.Row
 		if row, err = r.Next(); err != nil {
 			break
 		}

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/chuanyu-exchange/hub/internal/problem"
-	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
+	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 
@@ -61,8 +61,8 @@ func Load(dir fs.FS, fields SchemaFields) (*Catalogue, error) {
 	}}
 	l.readParticipants(dir)
 	l.readProducts(dir)
-	if l.faults.Err() != nil {
-		return nil, problem.New(problem.ConfigInvalid, "catalogue:\n%s", l.faults.Error())
+	if len(l.faults) > 0 {
+		return nil, problem.New(problem.ConfigInvalid, "catalogue:\n%s", l.faults)
 	}
 	l.cat.version = l.version()
 	return l.cat, nil
@@ -157,7 +157,7 @@ func (l *loader) readProducts(dir fs.FS) {
 
 func (l *loader) readParticipants(dir fs.FS) {
 	var file struct {
-		Kinds        []Kind        `yaml:"kinds"`
+		Kinds        []kind        `yaml:"kinds"`
 		Participants []Participant `yaml:"participants"`
 	}
 	doc, faults := yamlfile.Read(dir, participantsFile, &file, scalars()...)

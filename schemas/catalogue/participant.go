@@ -5,12 +5,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
+	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 )
 
-// Kind is a branch of the administration ("commerce" 商务), the same on both
+// kind is a branch of the administration ("commerce" 商务), the same on both
 // sides, so that a rule can speak of the other side's counterpart.
-type Kind struct {
+type kind struct {
 	ID     string `yaml:"id"`
 	NameZH string `yaml:"nameZH"`
 }
@@ -37,7 +37,7 @@ func (p *Participant) ValidAt(t time.Time) bool {
 	return p.ValidTo == nil || t.Before(p.ValidTo.AddDate(0, 0, 1))
 }
 
-func (l *loader) checkKinds(doc *yamlfile.Document, kinds []Kind) {
+func (l *loader) checkKinds(doc *yamlfile.Document, kinds []kind) {
 	l.kinds = map[string]bool{}
 	for i, k := range kinds {
 		if !productID.MatchString(k.ID) {

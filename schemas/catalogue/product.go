@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
+	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 
@@ -154,7 +154,7 @@ func (c *productCheck) check() {
 	c.vocabulary()
 	c.providers()
 	c.topic()
-	leaves, ok := c.loader.fields(c.p.Schema)
+	leaves, ok := c.fields(c.p.Schema)
 	if !ok {
 		c.fault(fmt.Sprintf("there is no schema %q", c.p.Schema), "schema")
 		return
@@ -195,6 +195,10 @@ func (c *productCheck) sharing() {
 	if c.p.ShareClass != Withheld && c.p.WithheldReason != "" {
 		c.fault("withheldReason belongs to a withheld product only", "withheldReason")
 	}
+	c.purposes()
+}
+
+func (c *productCheck) purposes() {
 	seen := map[string]bool{}
 	for i, purpose := range c.p.Purposes {
 		if !productID.MatchString(purpose.ID) {

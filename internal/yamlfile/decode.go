@@ -66,6 +66,10 @@ func (d *decoder) value(n ast.Node, v reflect.Value) {
 			return
 		}
 	}
+	d.ofKind(n, v)
+}
+
+func (d *decoder) ofKind(n ast.Node, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
@@ -115,7 +119,7 @@ func (d *decoder) structure(n ast.Node, v reflect.Value) {
 			d.fault(e.Key, "unknown key %q: the keys here are %s", key, strings.Join(known, ", "))
 			return
 		}
-		d.within(key, e.Value, v.Field(f.index))
+		d.within(key, e.Value, v.FieldByIndex(f.index))
 	})
 	for _, key := range known {
 		if !seen[key] && !fields[key].optional {
@@ -147,18 +151,19 @@ func (d *decoder) entries(m *ast.MappingNode, each func(key string, e *ast.Mappi
 }
 
 type field struct {
-	index    int
+	index    []int
 	optional bool
 }
 
+// shapeOf is the keys of a struct; those of an embedded struct are its own.
 func shapeOf(t reflect.Type) (fields map[string]field, names []string) {
 	fields = map[string]field{}
-	for i := range t.NumField() {
-		name, options, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
-		if name == "" || !t.Field(i).IsExported() {
+	for _, f := range reflect.VisibleFields(t) {
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "" || !f.IsExported() {
 			continue
 		}
-		fields[name] = field{index: i, optional: options == "optional"}
+		fields[name] = field{index: f.Index, optional: options == "optional"}
 		names = append(names, name)
 	}
 	return fields, names
@@ -294,8 +299,7 @@ func place(n ast.Node) position {
 
 func syntaxFault(file string, err error) *Fault {
 	f := &Fault{File: file, Text: "this is not YAML"}
-	var y yaml.Error
-	if errors.As(err, &y) {
+	if y, ok := errors.AsType[yaml.Error](err); ok {
 		f.Text = y.GetMessage()
 		if t := y.GetToken(); t != nil && t.Position != nil {
 			f.Line, f.Column = t.Position.Line, t.Position.Column

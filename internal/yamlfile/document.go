@@ -22,8 +22,10 @@ const (
 	maxNesting = 64 // open brackets and braces at one place
 )
 
+var china = time.FixedZone("+08:00", 8*60*60)
+
 // China is the zone in which days begin and terms end.
-func China() *time.Location { return time.FixedZone("+08:00", 8*60*60) }
+func China() *time.Location { return china }
 
 // Day reads a calendar day, "2026-01-31", as its first instant in China.
 func Day(s string) (time.Time, error) {

@@ -8,7 +8,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
+	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 )
 
 type colour int
@@ -30,6 +30,11 @@ type shape struct {
 	Colours map[colour]colour `yaml:"colours,optional"`
 	Day     *time.Time        `yaml:"day,optional"`
 	Skipped string
+	embedded
+}
+
+type embedded struct {
+	Extra string `yaml:"extra,optional"`
 }
 
 type inner struct {
@@ -45,12 +50,12 @@ func decode(source string) (shape, *yamlfile.Document, yamlfile.Faults) {
 func TestDecodeReadsEveryKind(t *testing.T) {
 	t.Parallel()
 	s, doc, faults := decode("\ufeff# head\nid: 500000\ncount: 12\non: true\nnames: [a, \"b\"]\n" +
-		"inner: {colour: red}\nbyName:\n  x:\n    colour: red\ncolours: {red: red}\nday: 2026-02-01\n")
+		"inner: {colour: red}\nbyName:\n  x:\n    colour: red\ncolours: {red: red}\nday: 2026-02-01\nextra: more\n")
 	if err := faults.Err(); err != nil {
 		t.Fatal(err)
 	}
 	if s.ID != "500000" || s.Count != 12 || !s.On || strings.Join(s.Names, "") != "ab" ||
-		s.Inner.Colour != 1 || s.ByName["x"].Colour != 1 || s.Colours[1] != 1 {
+		s.Inner.Colour != 1 || s.ByName["x"].Colour != 1 || s.Colours[1] != 1 || s.Extra != "more" {
 		t.Errorf("got %+v", s)
 	}
 	if got := s.Day.UTC().Format(time.RFC3339); got != "2026-01-31T16:00:00Z" {
@@ -60,8 +65,11 @@ func TestDecodeReadsEveryKind(t *testing.T) {
 		path []any
 		want string
 	}{
-		{[]any{"id"}, "2:5"}, {[]any{"names", 1}, "5:12"}, {[]any{"byName", "x", "colour"}, "9:13"},
-		{[]any{"byName", "nobody"}, "8:3"}, {nil, "2:1"},
+		{[]any{"id"}, "2:5"},
+		{[]any{"names", 1}, "5:12"},
+		{[]any{"byName", "x", "colour"}, "9:13"},
+		{[]any{"byName", "nobody"}, "8:3"},
+		{nil, "2:1"},
 	} {
 		line, column := doc.At(c.path...)
 		if got := fmt.Sprintf("%d:%d", line, column); got != c.want {
@@ -127,8 +135,8 @@ func TestEveryFaultAtOnce(t *testing.T) {
 	_, _, faults := decode("day: never\ncount: x\nnames: 1\nfoo: 1\n")
 	want := "f.yaml:1:1: \"id\" is missing\nf.yaml:1:6: \"never\" is not a day: write it as 2026-01-31\n" +
 		"f.yaml:2:8: a whole number in plain digits belongs here, not text\nf.yaml:3:8: a list belongs here, not a number\n" +
-		"f.yaml:4:1: unknown key \"foo\": the keys here are id, count, on, names, inner, byName, colours, day"
-	if got := faults.Error(); got != want {
+		"f.yaml:4:1: unknown key \"foo\": the keys here are id, count, on, names, inner, byName, colours, day, extra"
+	if got := faults.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -136,7 +144,7 @@ func TestEveryFaultAtOnce(t *testing.T) {
 func TestFaultsAreBounded(t *testing.T) {
 	t.Parallel()
 	_, _, faults := decode("id: a\nnames: [" + strings.Repeat("~, ", 200) + "~]\n")
-	if got := faults.Error(); strings.Count(got, "\n") != 50 || !strings.HasSuffix(got, "and 151 more") {
+	if got := faults.String(); strings.Count(got, "\n") != 50 || !strings.HasSuffix(got, "and 151 more") {
 		t.Errorf("got %d lines ending in %q", strings.Count(got, "\n"), got[len(got)-20:])
 	}
 }

@@ -26,13 +26,12 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", f.File, f.Line, f.Column, f.Text)
 }
 
-// Faults is everything that is wrong with one or several files. It is an error
-// only if it holds something: return [Faults.Err].
+// Faults is everything that is wrong with one or several files.
 type Faults []Fault
 
-// Error lists the faults by file and line, one each line, and says how many it
+// String lists the faults by file and line, one each line, and says how many it
 // left out.
-func (f Faults) Error() string {
+func (f Faults) String() string {
 	sorted := slices.Clone(f)
 	slices.SortStableFunc(sorted, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
@@ -53,5 +52,9 @@ func (f Faults) Err() error {
 	if len(f) == 0 {
 		return nil
 	}
-	return f
+	return &faultsError{f}
 }
+
+type faultsError struct{ faults Faults }
+
+func (e *faultsError) Error() string { return e.faults.String() }

@@ -5,7 +5,8 @@
 //	                                             │
 //	    the reader's own checks  →  Document.Fault(text, "products", 2, "key")
 //
-// A shape is a struct with `yaml:"name"` tags. Every key is required unless its
+// A shape is a struct with `yaml:"name"` tags; an embedded struct adds its keys
+// to those around it. Every key is required unless its
 // tag says `,optional`; a key that the shape does not have is a fault, so is
 // one that stands twice, one without a value, and text that is empty. What a
 // value may be is said by its Go type: string, bool, int, int64, a struct, a
