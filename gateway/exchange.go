@@ -17,6 +17,7 @@ import (
 	"github.com/chuanyu-exchange/hub/policies"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+	"github.com/chuanyu-exchange/hub/schemas/redact"
 	"github.com/chuanyu-exchange/hub/schemas/sealed"
 )
 
@@ -147,9 +148,10 @@ func (x *exchange) query(ctx context.Context) feed.Query {
 	run := schemas.NewRun(hashKey, x.Unseal.Session(ctx, sealed.Prefix(x.product.ID)))
 	canonical := x.decision.Obligations.Canonical()
 	return feed.Query{
-		Topic:  record.Topic(x.Region, x.product.ID, x.product.Major),
-		Cursor: x.cursor,
-		Limit:  int(x.reservation.Granted()),
+		Topic:            record.Topic(x.Region, x.product.ID, x.product.Major),
+		Cursor:           x.cursor,
+		Limit:            int(x.reservation.Granted()),
+		HideDecisionTime: x.decision.Obligations.Of(x.product.DecisionTime).Action != redact.Keep,
 		Redact: func(dst, value, key []byte) ([]byte, *schemas.Schema, error) {
 			id, body, err := schemas.SplitFrame(value)
 			if err != nil {

@@ -106,6 +106,7 @@ type policyCommand struct {
 }
 
 type policyTestCommand struct {
+	All bool   `help:"Also list the cases that passed."`
 	Dir string `arg:"" optional:"" help:"Directory with rules/ and agreements/. Default: those of this build."`
 }
 
@@ -130,8 +131,10 @@ func (cmd *policyTestCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprint(s.out, report)
-	if !report.Passed() {
+	if err := report.Print(s.out, cmd.All); err != nil {
+		return err
+	}
+	if !report.OK() {
 		return problem.New(problem.ConfigInvalid, "the policies do not pass their tests")
 	}
 	return nil

@@ -117,8 +117,8 @@ type Record struct {
 	EventID      string          `json:"event_id"`
 	Operation    string          `json:"operation"`
 	Version      uint32          `json:"version"`
-	DecisionTime time.Time       `json:"decision_time"`
-	Record       json.RawMessage `json:"record"` // the released fields
+	DecisionTime time.Time       `json:"decision_time,omitzero"` // only if the field it comes from is released
+	Record       json.RawMessage `json:"record"`                 // the released fields
 }
 
 // The media type that is asked for, and the headers of an answer; see

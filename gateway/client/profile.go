@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/problem"
-	"github.com/chuanyu-exchange/hub/schemas/catalogue/yamlfile"
+	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 )
 
 // Profile is who a participant is and where the gateways are: what an operator

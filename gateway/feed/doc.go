@@ -9,6 +9,8 @@
 //
 //	{"event_id":"…","operation":"upsert","version":1,"decision_time":"…","record":{…}}
 //
+// decision_time stands there only if the field that it comes from is released.
+//
 // A record that cannot be released (unreadable, unredactable, its sealing key
 // destroyed) is left out and counted by reason; the page goes on (invariant 3).
 package feed

@@ -45,6 +45,9 @@ type Query struct {
 	Cursor receipt.Cursor
 	Limit  int // records, 1 to MaxRecords
 	Redact Redact
+	// HideDecisionTime leaves the decision time out of the lines: it is the
+	// value of a field, and the field is not released.
+	HideDecisionTime bool
 }
 
 // Page is what a query found.
@@ -166,7 +169,7 @@ func (b *builder) add(r *kafkalog.FetchedRecord) error {
 		p.Withheld[problem.RecordUnreadable]++
 		return nil
 	}
-	p.Lines = appendEnvelope(p.Lines, &env)
+	p.Lines = b.appendEnvelope(p.Lines, &env)
 	lines, schema, err := b.query.Redact(p.Lines, r.Value, r.Key)
 	if err != nil {
 		p.Lines = p.Lines[:before]
@@ -192,13 +195,15 @@ func (p *Page) addSchema(name string) {
 	p.Schemas = append(p.Schemas, name)
 }
 
-func appendEnvelope(dst []byte, e *record.Envelope) []byte {
+func (b *builder) appendEnvelope(dst []byte, e *record.Envelope) []byte {
 	dst = append(append(dst, `{"event_id":"`...), e.EventID...) // ParseEnvelope lets only plain characters through
 	dst = append(append(dst, `","operation":"`...), e.Operation...)
 	dst = append(dst, `","version":`...)
 	dst = strconv.AppendUint(dst, uint64(e.Version), 10)
-	dst = append(dst, `,"decision_time":`...)
-	dst = e.DecisionTime.UTC().AppendFormat(dst, `"`+time.RFC3339Nano+`"`)
+	if !b.query.HideDecisionTime {
+		dst = append(dst, `,"decision_time":`...)
+		dst = e.DecisionTime.UTC().AppendFormat(dst, `"`+time.RFC3339Nano+`"`)
+	}
 	return append(dst, `,"record":`...)
 }
 

@@ -325,4 +325,3 @@ func (a *API) failToken(c *gin.Context, err error) {
 	}
 	c.Data(e.Status, gateway.JSON, append(body, '\n'))
 }
-

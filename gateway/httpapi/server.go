@@ -22,9 +22,9 @@ import (
 
 // Limits of what a stranger may send.
 const (
-	maxHeaderBytes = 64 << 10
+	maxHeaderBytes = 64 << 10 // with the request line; beyond it net/http answers 431
 	maxBodyBytes   = 16 << 10
-	maxQuery       = 80 << 10
+	maxQuery       = 16 << 10
 	readTimeout    = 10 * time.Second
 	answerTimeout  = 60 * time.Second
 	idleTimeout    = 2 * time.Minute
