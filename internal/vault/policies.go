@@ -1,0 +1,98 @@
+package vault
+
+import (
+	"fmt"
+	"strings"
+)
+
+// rule permits some ways to use one path.
+type rule struct {
+	path         string
+	capabilities []string
+	parameters   string // HCL of the only parameters permitted; empty: any
+}
+
+var (
+	read  = []string{"read"}
+	write = []string{"create", "update"} // which of the two a call counts as differs between engines
+)
+
+// appRoles returns the province's AppRoles and what each may do. A token of
+// one may do this and nothing else.
+func (p Province) appRoles() map[string][]rule {
+	m := ProvinceMounts(p.Region)
+	roles := map[string][]rule{
+		RoleGateway: {
+			{path: m.PKI + "/sign/" + CertGatewayTLS, capabilities: write},
+			{path: m.PKI + "/sign/" + CertGatewaySigning, capabilities: write},
+			{path: m.Transit + "/decrypt/seal-*", capabilities: write},
+			{path: m.KV + "/data/" + KeyCursor, capabilities: read},
+			{path: m.KV + "/metadata/" + KeyCursor, capabilities: read},
+			{path: m.KV + "/data/" + KeyHash("*"), capabilities: read},
+			{path: m.KV + "/metadata/" + KeyHash("*"), capabilities: read},
+		},
+		RoleOperator: {
+			{path: m.PKI + "/sign/" + CertParticipant, capabilities: write},
+			{path: m.Transit + "/sign/" + KeyTrustBundle, capabilities: write},
+			{path: m.Transit + "/keys/" + KeyTrustBundle, capabilities: read},
+		},
+	}
+	for _, c := range p.Connectors {
+		roles[c.Name()] = c.rules(m)
+	}
+	for name := range roles {
+		roles[name] = append(roles[name], authorityRules(m)...)
+		roles[name] = append(roles[name], tokenRules()...)
+	}
+	return roles
+}
+
+// rules lets a connector seal with its product's keys but open nothing with
+// them, and open only what it put into quarantine itself.
+func (r ConnectorRole) rules(m Mounts) []rule {
+	return []rule{
+		{path: m.PKI + "/sign/" + r.Name(), capabilities: write},
+		{path: m.KV + "/data/" + KeyRecord(r.Product), capabilities: read},
+		{path: m.KV + "/metadata/" + KeyRecord(r.Product), capabilities: read},
+		// The star also covers what lies below a key. Of that the parameters
+		// leave what CreateSealKey does and the calls that take none: rotate,
+		// and OpenBao's soft-delete-restore. Both keep what was sealed readable.
+		{
+			path: m.Transit + "/keys/" + sealPrefix(r.Product) + "*", capabilities: write,
+			parameters: `"type" = ["aes256-gcm96"], "deletion_allowed" = [true]`,
+		},
+		{path: m.Transit + "/datakey/plaintext/" + sealPrefix(r.Product) + "*", capabilities: write},
+		{path: m.Transit + "/datakey/plaintext/" + r.QuarantineKey(), capabilities: write},
+		{path: m.Transit + "/decrypt/" + r.QuarantineKey(), capabilities: write},
+	}
+}
+
+// authorityRules let a token read the public certificates of the authorities.
+func authorityRules(m Mounts) []rule {
+	return []rule{
+		{path: m.PKI + "/issuers", capabilities: []string{"list"}},
+		{path: m.PKI + "/issuer/+/json", capabilities: read},
+	}
+}
+
+// tokenRules let a token look after itself.
+func tokenRules() []rule {
+	return []rule{
+		{path: "auth/token/lookup-self", capabilities: read},
+		{path: "auth/token/renew-self", capabilities: []string{"update"}},
+		{path: "auth/token/revoke-self", capabilities: []string{"update"}},
+	}
+}
+
+// policyText writes rules in the policy language of Vault and OpenBao.
+func policyText(rules []rule) string {
+	var b strings.Builder
+	for _, r := range rules {
+		fmt.Fprintf(&b, "path %q {\n  capabilities = [\"%s\"]\n", r.path, strings.Join(r.capabilities, `", "`))
+		if r.parameters != "" {
+			fmt.Fprintf(&b, "  allowed_parameters = { %s }\n", r.parameters)
+		}
+		b.WriteString("}\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,123 @@
+package vault
+
+import (
+	"maps"
+	"strings"
+)
+
+// Lives of what Vault gives out. Certificates end soon, so that a lost key is
+// no matter for a revocation list; the rest is bounded so that what is
+// forgotten ends by itself.
+const (
+	rootLife         = "87600h" // a province's root: 10 years
+	processCertLife  = "72h"    // gateways and connectors, which renew by themselves
+	participantLife  = "720h"   // participants: 30 days
+	tokenLife        = "1h"
+	tokenLongestLife = "24h" // then a new login, with the secret id of the day
+	secretIDLife     = "2160h"
+)
+
+// documentSigning is id-kp-documentSigning of RFC 9336. A certificate without
+// any extended key usage counts as good for all of them, TLS included; one
+// with only this is good for none but this.
+const documentSigning = "1.3.6.1.5.5.7.3.36"
+
+// pkiRole is a role of the PKI engine by its settings, as its API has them.
+type pkiRole struct {
+	name     string
+	settings map[string]any
+}
+
+// pkiRoles returns the province's PKI roles. Each permits one name, or for
+// participants one kind of name. What is not set here is denied: some of the
+// engine's own defaults permit.
+func (p Province) pkiRoles() []pkiRole {
+	roles := []pkiRole{
+		newPKIRole(CertGatewayTLS, p.uri("gateway"), processCertLife, map[string]any{
+			"server_flag": true,
+			// The engine can only permit all addresses or none, and the demo
+			// listens on loopback.
+			"allow_ip_sans": true, "allow_localhost": true,
+			"allowed_domains": []string{CertGatewayTLS, "gateway." + p.TrustDomain},
+		}),
+		newPKIRole(CertGatewaySigning, p.uri("gateway/signing"), processCertLife, map[string]any{
+			"ext_key_usage_oids": []string{documentSigning},
+		}),
+		newPKIRole(CertParticipant, p.uri("participant/*"), participantLife, map[string]any{
+			"client_flag": true,
+			// Only the operator has this role, and names participants as the
+			// catalogue does.
+			"cn_validations": []string{"disabled"}, "allowed_domains": []string{},
+		}),
+	}
+	for _, c := range p.Connectors {
+		uri := p.uri("participant/" + c.Provider + "/connector/" + c.Product)
+		roles = append(roles, newPKIRole(c.Name(), uri, processCertLife, map[string]any{"client_flag": true}))
+	}
+	return roles
+}
+
+func (p Province) uri(path string) string { return "spiffe://" + p.TrustDomain + "/" + path }
+
+// newPKIRole is a role that certifies one URI for digital signatures, with
+// what more adds or widens.
+func newPKIRole(name, uri, life string, more map[string]any) pkiRole {
+	s := map[string]any{
+		// Names come with the call, never out of the certificate request: with
+		// these two on, as they are by default, a request for a forbidden name
+		// is granted, with the name in the certificate request.
+		"use_csr_common_name": false, "use_csr_sans": false,
+		"allowed_uri_sans": []string{uri},
+		"ttl":              life, "max_ttl": life,
+		"key_type":  "any",
+		"key_usage": []string{"DigitalSignature"}, "ext_key_usage": []string{}, "ext_key_usage_oids": []string{},
+		"server_flag": false, "client_flag": false, "code_signing_flag": false, "email_protection_flag": false,
+		"allow_any_name": false, "allow_subdomains": false, "allow_glob_domains": false, "allow_wildcard_certificates": false,
+		"allow_localhost": false, "allow_ip_sans": false, "allowed_other_sans": []string{},
+		"allow_token_displayname": false, "enforce_hostnames": false,
+		// The common name is the role's own name, or there is none.
+		"require_cn": false, "allowed_domains": []string{name}, "allow_bare_domains": true,
+		"cn_validations":                     []string{"hostname"},
+		"basic_constraints_valid_for_non_ca": true,
+		"not_before_duration":                "30s",
+		"generate_lease":                     false, "no_store": false,
+	}
+	maps.Copy(s, more)
+	return pkiRole{name: name, settings: s}
+}
+
+// rootSettings describe the province's root authority.
+func (p Province) rootSettings() map[string]any {
+	return map[string]any{
+		"common_name": "Chuanyu Exchange Hub " + p.Region + " Root CA", "exclude_cn_from_sans": true,
+		"issuer_name": "root-" + p.Region, "key_name": "root-" + p.Region,
+		"key_type": "ec", "key_bits": 256, "ttl": rootLife,
+		"max_path_length": 0, // it signs leaves and nothing else
+	}
+}
+
+// tidySettings let the engine forget certificates a while after their end:
+// gateways and connectors take new ones every day and a half.
+func tidySettings() map[string]any {
+	return map[string]any{
+		"enabled": true, "interval_duration": "12h", "safety_buffer": "72h",
+		"tidy_cert_store": true, "tidy_revoked_certs": true,
+	}
+}
+
+// appRoleSettings are those of every AppRole, with one policy.
+func appRoleSettings(policy string) map[string]any {
+	return map[string]any{
+		"token_policies": []string{policy},
+		// Vault's default policy permits more than a role here needs.
+		"token_no_default_policy": true,
+		"token_type":              "service",
+		"token_ttl":               tokenLife, "token_max_ttl": tokenLongestLife,
+		"bind_secret_id": true, "secret_id_ttl": secretIDLife, "secret_id_num_uses": 0,
+	}
+}
+
+// policyName is the server-wide name of a role's policy.
+func (p Province) policyName(role string) string {
+	return strings.Join([]string{"hub", p.Region, role}, "-")
+}
