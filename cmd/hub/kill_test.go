@@ -72,7 +72,7 @@ func TestKillNine(t *testing.T) {
 		c := counts(line)
 		return c["read"] >= killRows && c["released"] >= c["published"]
 	})
-	if c := counts(last); !done || c["read"] != killRows || c["published"] != killRows || c["quarantined"] != 0 || c["released"] != killRows {
+	if c := counts(last); !done || c["read"] != killRows || c["published"] != killRows || c["quarantined"] != 0 || c["duplicates"] != 0 || c["released"] != killRows {
 		t.Errorf("counts: %q, want %d read, published and released", last, killRows)
 	}
 	hub.stop(t)

@@ -61,15 +61,15 @@ func (d *dev) welcome() {
 
 // row is one line of the table.
 type row struct {
-	read, published, quarantined, released, receipts int64
-	note                                             string
+	read, published, quarantined, duplicates, released, receipts int64
+	note                                                         string
 }
 
 func (r *road) row() row {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := &r.position.Totals
-	out := row{read: t.Read, published: t.Published, quarantined: t.QuarantinedRows(), released: r.state.Released, receipts: r.state.Receipts}
+	out := row{read: t.Read, published: t.Published, quarantined: t.QuarantinedRows(), duplicates: t.Duplicates, released: r.state.Released, receipts: r.state.Receipts}
 	if r.fault != nil && out.released < out.published {
 		out.note = string(problem.CodeOf(r.fault))
 	}
@@ -82,10 +82,10 @@ func (d *dev) table(ctx context.Context) {
 	for {
 		var b bytes.Buffer
 		t := tabwriter.NewWriter(&b, 0, 4, 2, ' ', tabwriter.AlignRight)
-		_, _ = fmt.Fprintln(t, "PROVINCE\tPRODUCT\tREAD\tPUBLISHED\tQUARANTINED\tRELEASED\tRECEIPTS\t")
+		_, _ = fmt.Fprintln(t, "PROVINCE\tPRODUCT\tREAD\tPUBLISHED\tQUARANTINED\tDUPLICATES\tRELEASED\tRECEIPTS\t")
 		for _, r := range d.roads {
 			c := r.row()
-			_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t %s\n", r.province.region, r.product.ID, c.read, c.published, c.quarantined, c.released, c.receipts, c.note)
+			_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t %s\n", r.province.region, r.product.ID, c.read, c.published, c.quarantined, c.duplicates, c.released, c.receipts, c.note)
 		}
 		_ = t.Flush() // into memory
 		if drawn > 0 {
@@ -113,8 +113,8 @@ func (d *dev) lines(ctx context.Context) {
 				continue
 			}
 			shown[i] = c
-			_, _ = fmt.Fprintf(d.out, "%s %s read=%d published=%d quarantined=%d released=%d receipts=%d %s\n",
-				r.province.region, r.product.ID, c.read, c.published, c.quarantined, c.released, c.receipts, c.note)
+			_, _ = fmt.Fprintf(d.out, "%s %s read=%d published=%d quarantined=%d duplicates=%d released=%d receipts=%d %s\n",
+				r.province.region, r.product.ID, c.read, c.published, c.quarantined, c.duplicates, c.released, c.receipts, c.note)
 		}
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,40 @@
 package main
 
-type benchCommand struct{}
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"net/http"
 
-// Run is to come.
-func (*benchCommand) Run(*streams) error { return nil }
+	"github.com/chuanyu-exchange/hub/gateway"
+	"github.com/chuanyu-exchange/hub/gateway/httpapi"
+	"github.com/chuanyu-exchange/hub/gateway/signing"
+	"github.com/chuanyu-exchange/hub/internal/bench"
+)
+
+type benchCommand struct {
+	Names  []string `arg:"" optional:"" name:"name" help:"What to measure, e.g. connector/csv. Default: everything."`
+	JSON   bool     `name:"json" help:"Print one JSON object a line for each result instead of a table."`
+	Rows   int      `default:"100000" help:"Rows of each pass (${default})."`
+	Repeat int      `default:"5" help:"Measured passes of each side (${default})."`
+}
+
+// Run measures and prints. It judges nothing: a ratio is for whoever reads it.
+func (cmd *benchCommand) Run(s *streams) error {
+	var results []bench.Result
+	each := func(r bench.Result) error {
+		if cmd.JSON {
+			return json.NewEncoder(s.out).Encode(r)
+		}
+		results = append(results, r)
+		return nil
+	}
+	err := bench.Run(s.ctx, bench.Options{Rows: cmd.Rows, Repeat: cmd.Repeat, Frontend: frontend, Progress: s.say}, cmd.Names, each)
+	return errors.Join(err, bench.Table(s.out, results)) // what was measured before a failure stands
+}
+
+// frontend is the gateway's public server.
+func frontend(g *gateway.Gateway, s *signing.Signer, certificate func() *tls.Certificate) *http.Server {
+	api := &httpapi.API{Gateway: g, Keys: s, Metrics: httpapi.NewMetrics(g.Region), Logger: g.Logger}
+	return api.Server(certificate)
+}

@@ -17,6 +17,7 @@ import (
 // Kafka is one kfake broker in this process.
 type Kafka struct {
 	cluster *kfake.Cluster
+	journal *journal
 	address string
 	lock    *os.File
 	close   sync.Once
@@ -40,22 +41,41 @@ func StartKafka(dir string, port int, logger *slog.Logger) (*Kafka, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
-	start := func(port int) (*kfake.Cluster, error) {
-		return kfake.NewCluster(
-			kfake.Ports(port),
-			kfake.DataDir(filepath.Join(abs, "data")),
-			kfake.WithLogger(&kafkaLog{logger: logger, now: time.Now}),
-		)
-	}
-	cluster, err := start(port)
-	if port != 0 && errors.Is(err, syscall.EADDRINUSE) {
-		logger.LogAttrs(context.Background(), slog.LevelInfo, "embedded kafka: the port is in use; taking another", slog.Int("port", port))
-		cluster, err = start(0)
-	}
-	if err != nil {
+	k := &Kafka{lock: lock}
+	if err := k.start(abs, port, logger); err != nil {
 		return nil, errors.Join(fmt.Errorf("embedded kafka in %s: %w", abs, err), lock.Close())
 	}
-	return &Kafka{cluster: cluster, address: cluster.ListenAddrs()[0], lock: lock}, nil
+	return k, nil
+}
+
+// start opens the broker over what a former one left, killed or closed.
+func (k *Kafka) start(dir string, port int, logger *slog.Logger) error {
+	data := filepath.Join(dir, "data")
+	open := func(port int) (*kfake.Cluster, error) {
+		return kfake.NewCluster(kfake.Ports(port), kfake.DataDir(data), kfake.WithLogger(&kafkaLog{logger: logger, now: time.Now}))
+	}
+	path := filepath.Join(dir, journalFile)
+	killed, err := readJournal(path)
+	if err == nil && killed != nil {
+		err = recoverTransactions(data, killed, open)
+	}
+	if err != nil {
+		return fmt.Errorf("recover the transactions of a killed broker: %w", err)
+	}
+	if k.journal, err = openJournal(path); err != nil {
+		return err
+	}
+	k.cluster, err = open(port)
+	if port != 0 && errors.Is(err, syscall.EADDRINUSE) {
+		logger.LogAttrs(context.Background(), slog.LevelInfo, "embedded kafka: the port is in use; taking another", slog.Int("port", port))
+		k.cluster, err = open(0)
+	}
+	if err != nil {
+		return errors.Join(err, k.journal.remove())
+	}
+	k.journal.attach(k.cluster)
+	k.address = k.cluster.ListenAddrs()[0]
+	return nil
 }
 
 // Address is the broker's host and port.
@@ -66,7 +86,7 @@ func (k *Kafka) Close() error {
 	var err error
 	k.close.Do(func() {
 		k.cluster.Close()
-		err = k.lock.Close()
+		err = errors.Join(k.journal.remove(), k.lock.Close())
 	})
 	return err
 }

@@ -1,0 +1,305 @@
+package kafkalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// errUnsent is what a record has that no attempt was made for.
+var errUnsent = errors.New("kafkalog: the record was not sent")
+
+// Send writes the records and returns when each is acknowledged by all in-sync
+// replicas or has failed. It sets Offset or Err of each, and returns an error
+// that wraps the first Err, nil if there is none.
+//
+// Records of one partition are stored in the order in which they are given.
+// One that is too large fails alone; after any other failure none of the same
+// call that comes after it in its partition is stored. When ctx ends first,
+// records that were on their way may still be stored, at most once.
+//
+// Concurrent calls share batches: what arrives while a batch of a partition is
+// in flight forms the next one. Each batch is repeated for at most the
+// client's timeout.
+//
+// Inside a transaction a failure for another reason than a record's own size
+// or content makes the transaction abort-only. A transactional producer sends
+// only inside a transaction.
+func (p *Producer) Send(ctx context.Context, records []Record) error {
+	if len(records) == 0 {
+		return nil
+	}
+	for i := range records {
+		records[i].Offset, records[i].Err = -1, errUnsent
+	}
+	if err := p.enter(); err != nil {
+		return failAll(records, err)
+	}
+	defer p.busy.done()
+	c := &sending{records: records, now: p.client.now(), done: make(chan struct{})}
+	if err := p.place(ctx, c); err != nil {
+		p.spoil(err, false)
+		return failAll(records, err)
+	}
+	if p.config.TransactionalID != "" {
+		if err := p.joinCall(ctx, c); err != nil {
+			return failAll(records, err)
+		}
+	}
+	c.enqueue()
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		if err := c.abandon(context.Cause(ctx)); err != nil {
+			p.spoil(err, false)
+		}
+	}
+	return c.verdict()
+}
+
+// enter counts a call of Send in, unless there can be none.
+func (p *Producer) enter() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.unusable(); err != nil {
+		return err
+	}
+	if p.config.TransactionalID != "" {
+		if p.txn == nil {
+			return fmt.Errorf("kafkalog: producer %s sends only between Begin and Commit", p.config.TransactionalID)
+		}
+		if err := p.txn.refusal(); err != nil {
+			return err
+		}
+	}
+	p.busy.add()
+	return nil
+}
+
+func failAll(records []Record, err error) error {
+	for i := range records {
+		records[i].Err = err
+	}
+	return err
+}
+
+// sending is one call of Send on its way.
+type sending struct {
+	records []Record
+	now     time.Time
+	groups  []group
+	group   []int32 // of each record, -1 for those that failed at once
+	order   []int32 // indexes into records, by group, else as given
+	pending atomic.Int64
+	done    chan struct{} // closed when no record is pending
+}
+
+// group is the part of a call that goes to one partition.
+type group struct {
+	writer *writer
+	n      int // records
+	end    int // in order
+}
+
+// place finds the partition of every record and sorts them by it. A record
+// that no batch can hold fails here.
+func (p *Producer) place(ctx context.Context, c *sending) error {
+	c.group = make([]int32, len(c.records))
+	var routes []*route
+	var last *route
+	for i := range c.records {
+		r := &c.records[i]
+		if err := checkRecord(r, p.config.BatchBytes); err != nil {
+			r.Err = err
+			c.group[i] = -1
+			continue
+		}
+		if last == nil || last.topic != r.Topic {
+			var err error
+			if last, routes, err = p.route(ctx, routes, r.Topic); err != nil {
+				return err
+			}
+		}
+		n, err := last.choose(r, p.config.BatchBytes)
+		if err != nil {
+			return err
+		}
+		if last.groups[n] < 0 {
+			last.groups[n] = int32(len(c.groups))
+			c.groups = append(c.groups, group{writer: last.writers[n]})
+		}
+		c.group[i] = last.groups[n]
+		c.groups[last.groups[n]].n++
+	}
+	c.sort()
+	return nil
+}
+
+// sort lays the records of each group side by side, keeping their order.
+func (c *sending) sort() {
+	at := 0
+	for i := range c.groups {
+		c.groups[i].end = at
+		at += c.groups[i].n
+	}
+	c.order = make([]int32, at)
+	for i, g := range c.group {
+		if g >= 0 {
+			c.order[c.groups[g].end] = int32(i)
+			c.groups[g].end++
+		}
+	}
+	c.group = nil
+	c.pending.Store(int64(at))
+	if at == 0 {
+		close(c.done)
+	}
+}
+
+// route is where the records of one topic go in one call.
+type route struct {
+	topic   string
+	writers []*writer
+	groups  []int32 // by partition: index of the call's group, -1 for none
+	shared  *topicWriters
+	turn    int // partition of records without a key
+	room    int // bytes until the next turn
+}
+
+func (p *Producer) route(ctx context.Context, routes []*route, topic string) (*route, []*route, error) {
+	for _, r := range routes {
+		if r.topic == topic {
+			return r, routes, nil
+		}
+	}
+	shared, err := p.writers(ctx, topic)
+	if err != nil {
+		return nil, routes, err
+	}
+	r := &route{topic: topic, writers: shared.writers, shared: shared, groups: make([]int32, len(shared.writers))}
+	for i := range r.groups {
+		r.groups[i] = -1
+	}
+	return r, append(routes, r), nil
+}
+
+// choose sets the partition of a record. Records without a key stay in one
+// partition for about a batch.
+func (r *route) choose(rec *Record, batchBytes int) (int32, error) {
+	n := len(r.writers)
+	switch {
+	case rec.Partition == AnyPartition && rec.Key != nil:
+		rec.Partition = keyPartition(rec.Key, n)
+	case rec.Partition == AnyPartition:
+		if r.room <= 0 {
+			r.turn = int((r.shared.turn.Add(1) - 1) % uint32(n))
+			r.room = batchBytes
+		}
+		r.room -= bodySize(rec, 0, 0)
+		rec.Partition = int32(r.turn)
+	case rec.Partition < 0 || int(rec.Partition) >= n:
+		return 0, fmt.Errorf("kafkalog: topic %s has %d partitions, there is no %d: %w",
+			rec.Topic, n, rec.Partition, brokerError(kafka.UnknownTopicOrPartition))
+	}
+	return rec.Partition, nil
+}
+
+// writers of a topic, one for each partition that the topic had when the
+// producer met it first.
+func (p *Producer) writers(ctx context.Context, topic string) (*topicWriters, error) {
+	p.mu.Lock()
+	known := p.topics[topic]
+	p.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	var leaders []int32
+	err := p.client.retry(ctx, "looking up topic "+topic, func(ctx context.Context) error {
+		var err error
+		leaders, err = p.client.cluster.topic(ctx, topic)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known := p.topics[topic]; known != nil {
+		return known, nil
+	}
+	made := &topicWriters{writers: make([]*writer, len(leaders))}
+	for i := range made.writers {
+		made.writers[i] = &writer{producer: p, at: topicPartition{topic, int32(i)}, id: p.id}
+	}
+	p.topics[topic] = made
+	return made, nil
+}
+
+// segment is a part of a call that waits for, or is in, a batch: the records
+// of order[from:to].
+type segment struct {
+	call     *sending // nil when its Send has returned
+	from, to int
+}
+
+func (c *sending) enqueue() {
+	for i := range c.groups {
+		g := &c.groups[i]
+		g.writer.push(segment{call: c, from: g.end - g.n, to: g.end})
+	}
+}
+
+// abandon takes the call's records back: after it nothing touches them. Its
+// error is what records got that were still waiting; nil if there were none.
+func (c *sending) abandon(cause error) error {
+	queued := fmt.Errorf("%w: %w", errUnsent, cause)
+	flying := fmt.Errorf("kafkalog: it is not known whether the record was stored: %w", cause)
+	if errors.Is(cause, context.DeadlineExceeded) {
+		queued = fmt.Errorf("%w: %w (%w)", errUnsent, ErrUnavailable, cause)
+		flying = fmt.Errorf("kafkalog: it is not known whether the record was stored: %w (%w)", ErrUnavailable, cause)
+	}
+	touched := 0
+	for i := range c.groups {
+		touched += c.groups[i].writer.drop(c, queued, flying)
+	}
+	if touched == 0 {
+		return nil
+	}
+	return flying
+}
+
+// settle sets the outcome of order[from:to]; base is the offset of the first.
+func (c *sending) settle(from, to int, base int64, err error) {
+	for n, i := range c.order[from:to] {
+		r := &c.records[i]
+		if r.Err = err; err == nil {
+			r.Offset = base + int64(n)
+		}
+	}
+	if c.pending.Add(int64(from-to)) == 0 {
+		close(c.done)
+	}
+}
+
+// verdict is the error of Send.
+func (c *sending) verdict() error {
+	var first error
+	failed, at := 0, 0
+	for i := range c.records {
+		if err := c.records[i].Err; err != nil {
+			if first == nil {
+				first, at = err, i
+			}
+			failed++
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return fmt.Errorf("%d of %d records were not acknowledged; the first is record %d: %w",
+		failed, len(c.records), at, first)
+}
