@@ -81,8 +81,10 @@ func newHistory(t *testing.T, seed uint64, id string) *history {
 // disturb arranges for trouble with what comes next.
 func (h *history) disturb() {
 	keys := []kmsg.Key{kmsg.Produce, kmsg.Produce, kmsg.EndTxn, kmsg.AddPartitionsToTxn, kmsg.InitProducerID, kmsg.FindCoordinator, kmsg.Metadata}
-	kinds := []*kerr.Error{kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend, kerr.RequestTimedOut, kerr.NotLeaderForPartition,
-		kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.ConcurrentTransactions, kerr.KafkaStorageError, kerr.UnknownServerError}
+	kinds := []*kerr.Error{
+		kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend, kerr.RequestTimedOut, kerr.NotLeaderForPartition,
+		kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.ConcurrentTransactions, kerr.KafkaStorageError, kerr.UnknownServerError,
+	}
 	key, kind := keys[h.rng.IntN(len(keys))], kinds[h.rng.IntN(len(kinds))]
 	h.endOutage()
 	switch h.rng.IntN(10) {
@@ -99,8 +101,10 @@ func (h *history) disturb() {
 	case 5:
 		// For longer than the client's patience, from somewhere in the middle.
 		after := h.rng.IntN(3)
-		h.outage = h.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: kind, Count: -1, TopLevel: key == kmsg.EndTxn,
-			When: func(kmsg.Request) bool { after--; return after < 0 }})
+		h.outage = h.cluster.Fault(kfake.Fault{
+			Keys: []kmsg.Key{key}, Err: kind, Count: -1, TopLevel: key == kmsg.EndTxn,
+			When: func(kmsg.Request) bool { after--; return after < 0 },
+		})
 	}
 }
 

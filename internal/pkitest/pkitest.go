@@ -1,6 +1,3 @@
-// Package pkitest is a certificate authority for tests that need no Vault: the
-// same shapes of certificates that Vault's roles issue, with names and times of
-// the test's choosing.
 package pkitest
 
 import (
@@ -63,6 +60,19 @@ func (a *Authority) create(template, parent *x509.Certificate, public any) *x509
 		a.t.Fatal(err)
 	}
 	return cert
+}
+
+// Intermediate makes an authority below this one. Its Root is its certificate,
+// which this one issued.
+func (a *Authority) Intermediate(name string) *Authority {
+	a.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	template := *a.Root
+	template.SerialNumber, template.Subject = big.NewInt(2), pkix.Name{CommonName: name}
+	return &Authority{t: a.t, key: key, Root: a.create(&template, a.Root, key.Public())}
 }
 
 // Pool holds the root.

@@ -1,0 +1,9 @@
+// Command hubctl is the hand tool of operators and participants.
+//
+//	hubctl pull             pull records, verify every receipt, print them
+//	hubctl products         what a gateway lets this participant know of
+//	hubctl receipt get      fetch a receipt again
+//	hubctl receipt verify   verify a receipt offline, with its body if it is at hand
+//	hubctl policy test      run the cases beside rules and agreements
+//	hubctl bench            compare speed with references, in one run
+package main

@@ -1,0 +1,110 @@
+package identity_test
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/gateway/identity"
+	"github.com/chuanyu-exchange/hub/internal/pkitest"
+	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/spiffe"
+)
+
+var now = time.Now().UTC().Truncate(time.Second)
+
+func sign(t *testing.T, b identity.Bundle, key ed25519.PrivateKey) string {
+	t.Helper()
+	out, err := b.Sign(func(data []byte) ([]byte, error) { return ed25519.Sign(key, data), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestBundle(t *testing.T) {
+	t.Parallel()
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, other, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := pkitest.New(t, "Sichuan").Root
+	good := identity.Bundle{Region: "510000", Version: 1, IssuedAt: now, NotAfter: now.Add(time.Hour), Roots: [][]byte{root.Raw}}
+	b, err := identity.OpenBundle(sign(t, good, key), "510000", public, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certs, err := b.Certificates()
+	if err != nil || len(certs) != 1 || !certs[0].Equal(root) {
+		t.Errorf("%v, %v", certs, err)
+	}
+	change := func(f func(*identity.Bundle)) identity.Bundle { c := good; f(&c); return c }
+	for title, text := range map[string]string{
+		"another key":       sign(t, good, other),
+		"another province":  sign(t, change(func(b *identity.Bundle) { b.Region = "500000" }), key),
+		"one that ended":    sign(t, change(func(b *identity.Bundle) { b.NotAfter = now.Add(-time.Minute) }), key),
+		"one from later":    sign(t, change(func(b *identity.Bundle) { b.IssuedAt = now.Add(time.Hour) }), key),
+		"one without roots": sign(t, change(func(b *identity.Bundle) { b.Roots = nil }), key),
+		"nothing":           "",
+		"a changed byte":    strings.Replace(sign(t, good, key), ".", ".A", 1),
+		"something large":   strings.Repeat("A", 2<<20),
+	} {
+		if b, err := identity.OpenBundle(text, "510000", public, now); problem.CodeOf(err) != problem.ConfigInvalid {
+			t.Errorf("%s: %+v, %v", title, b, err)
+		}
+	}
+	leaf := pkitest.New(t, "x").Issue(spiffe.Name{Region: "510000", Role: spiffe.Gateway}).Chain[0]
+	for title, der := range map[string][]byte{"a leaf": leaf.Raw, "no certificate": []byte("x")} {
+		b := change(func(b *identity.Bundle) { b.Roots = [][]byte{der} })
+		if _, err := b.Certificates(); problem.CodeOf(err) != problem.ConfigInvalid {
+			t.Errorf("%s as a root: %v", title, err)
+		}
+	}
+}
+
+// The zero values believe nobody.
+func TestZeroTrust(t *testing.T) {
+	t.Parallel()
+	ca := pkitest.New(t, "Chongqing")
+	chain := ca.Issue(spiffe.Name{Region: "500000", Role: spiffe.System, Participant: "cq-amr", System: "x"}).Chain
+	if _, err := identity.Authenticate(&identity.Trust{}, chain, now); problem.CodeOf(err) != problem.CertificateUntrust {
+		t.Errorf("the zero trust: %v", err)
+	}
+	if _, err := identity.Authenticate(identity.NewTrust(map[string][]*x509.Certificate{"500000": nil}), chain, now); problem.CodeOf(err) != problem.CertificateUntrust {
+		t.Errorf("no roots: %v", err)
+	}
+	if (&identity.Trust{}).Roots("500000") != nil {
+		t.Error("the zero trust has roots")
+	}
+	long := append(chain[:1:1], make([]*x509.Certificate, 10)...)
+	if _, err := identity.Authenticate(identity.NewTrust(map[string][]*x509.Certificate{"500000": {ca.Root}}), long, now); problem.CodeOf(err) != problem.CertificateUntrust {
+		t.Errorf("a long chain: %v", err)
+	}
+	var a identity.Authority
+	if err := a.CheckGrant("x.y.z", identity.Caller{}, now); err == nil {
+		t.Error("the zero authority took a grant")
+	}
+}
+
+// Intermediates are followed, and bind the leaf to their root's province.
+func TestIntermediates(t *testing.T) {
+	t.Parallel()
+	sc := pkitest.New(t, "Sichuan")
+	name := spiffe.Name{Region: "510000", Role: spiffe.System, Participant: "sc-amr", System: "x"}
+	between := sc.Intermediate("office")
+	issued := between.Issue(name)
+	trust := identity.NewTrust(map[string][]*x509.Certificate{"510000": {sc.Root}})
+	if p, err := identity.Authenticate(trust, append(issued.Chain[:1:1], between.Root), now); err != nil || p.Name != name || p.Thumbprint == "" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if _, err := identity.Authenticate(trust, issued.Chain[:1], now); problem.CodeOf(err) != problem.CertificateUntrust {
+		t.Errorf("without the intermediate: %v", err)
+	}
+}

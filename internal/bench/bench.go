@@ -1,0 +1,214 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/internal/problem"
+)
+
+// Limits of a run: they bound its memory and its time.
+const (
+	MaxRows   = 2_000_000
+	MaxRepeat = 100
+)
+
+const (
+	callTimeout = 10 * time.Second // of one call to a broker or a gateway of this process
+	passTimeout = 5 * time.Minute  // of one pass
+)
+
+// Options say how much is measured and how often.
+type Options struct {
+	Rows     int // that every pass carries or pulls, 1 to MaxRows
+	Repeat   int // measured passes of each side, 1 to MaxRepeat
+	Frontend Frontend
+	// Progress is told what is going on, a line at a time; nil: nobody is.
+	Progress func(format string, args ...any)
+	// TempDir is where the run makes a directory, which it removes at its
+	// end; "": the system's.
+	TempDir string
+}
+
+// Names are the scenarios, in the order in which they are measured.
+func Names() []string {
+	var out []string
+	for _, s := range scenarios() {
+		out = append(out, s.name)
+	}
+	return out
+}
+
+// Run measures the named scenarios, all if none is named, and hands each
+// result to each as soon as there is one. An unknown name or an option out of
+// its limits is problem.ConfigInvalid, before anything is done.
+func Run(ctx context.Context, o Options, names []string, each func(Result) error) (err error) {
+	chosen, err := choose(scenarios(), names)
+	if err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(o.TempDir, "hub-bench-")
+	if err != nil {
+		return fmt.Errorf("directory of the benchmark: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	w, err := newWorld(dir, o.Rows)
+	if err != nil {
+		return err
+	}
+	for i := range chosen {
+		r, err := o.contest(ctx, w, &chosen[i])
+		if err != nil {
+			return fmt.Errorf("%s: %w", chosen[i].name, err)
+		}
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check says what is wrong with the options, and completes them.
+func (o *Options) check() error {
+	switch {
+	case o.Rows < 1 || o.Rows > MaxRows:
+		return problem.New(problem.ConfigInvalid, "rows: %d, give 1 to %d", o.Rows, MaxRows)
+	case o.Repeat < 1 || o.Repeat > MaxRepeat:
+		return problem.New(problem.ConfigInvalid, "repetitions: %d, give 1 to %d", o.Repeat, MaxRepeat)
+	case o.Frontend == nil:
+		return problem.New(problem.ConfigInvalid, "the benchmark has no frontend for its gateway")
+	}
+	if o.Progress == nil {
+		o.Progress = func(string, ...any) {}
+	}
+	return nil
+}
+
+// choose finds scenarios by name, each once, in their own order.
+func choose(all []scenario, names []string) ([]scenario, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var known []string
+	var out []scenario
+	for _, s := range all {
+		known = append(known, s.name)
+		if slices.Contains(names, s.name) {
+			out = append(out, s)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, problem.New(problem.ConfigInvalid, "there is no benchmark %q; there are: %s", name, strings.Join(known, ", "))
+		}
+	}
+	return out, nil
+}
+
+// scenario is one line of the budgets.
+type scenario struct {
+	name string
+	unit string // of ours and references: a rate, the more the better
+	what string // is measured on either side, for people
+	open func(ctx context.Context, w *world, f Frontend) (*contest, error)
+}
+
+// contest is a scenario that is ready to be run.
+type contest struct {
+	ours       contestant
+	references []contestant
+	close      func() error
+}
+
+func (c *contest) sides() []contestant { return append([]contestant{c.ours}, c.references...) }
+
+// contestant is one side of a contest.
+type contestant struct {
+	name    string
+	prepare func(ctx context.Context) (pass, error) // not measured
+}
+
+// pass is the whole work of a contestant, once.
+type pass struct {
+	run   func(ctx context.Context) (records int, err error) // measured
+	close func() error                                       // not measured
+}
+
+// measurement is what one pass took.
+type measurement struct {
+	rate   float64 // records per second
+	allocs float64 // of the whole process, per record
+}
+
+// contest lets the sides take turns: what disturbs the machine for a while
+// then disturbs all of them. The first round only warms up.
+func (o *Options) contest(ctx context.Context, w *world, s *scenario) (_ Result, err error) {
+	o.Progress("%s: setting up %d rows", s.name, w.rows)
+	c, err := s.open(ctx, w, o.Frontend)
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	sides := c.sides()
+	taken := make([][]measurement, len(sides))
+	for round := range o.Repeat + 1 {
+		var told []string
+		for i := range sides {
+			m, err := sides[i].measure(ctx, w.rows)
+			if err != nil {
+				return Result{}, fmt.Errorf("%s: %w", sides[i].name, err)
+			}
+			if round > 0 {
+				taken[i] = append(taken[i], m)
+			}
+			told = append(told, fmt.Sprintf("%s %.0f %s", sides[i].name, m.rate, s.unit))
+		}
+		o.Progress("%s, %s: %s", s.name, roundName(round, o.Repeat), strings.Join(told, ", "))
+	}
+	return newResult(s, sides, taken, w.rows), nil
+}
+
+func roundName(round, repeat int) string {
+	if round == 0 {
+		return "warm-up"
+	}
+	return fmt.Sprintf("%d of %d", round, repeat)
+}
+
+// measure does one pass. Garbage of what came before is collected first, so
+// that nobody pays for another's.
+func (c *contestant) measure(ctx context.Context, want int) (m measurement, err error) {
+	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	defer cancel()
+	p, err := c.prepare(ctx)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	n, err := p.run(ctx)
+	took := time.Since(began)
+	runtime.ReadMemStats(&after)
+	switch {
+	case err != nil:
+		return m, err
+	case n != want:
+		return m, fmt.Errorf("it was done with %d records, and there are %d", n, want)
+	}
+	return measurement{
+		rate:   float64(n) / took.Seconds(),
+		allocs: float64(after.Mallocs-before.Mallocs) / float64(n),
+	}, nil
+}
