@@ -27,7 +27,7 @@ func TestFaultsAreDeclared(t *testing.T) {
 		for _, region := range []string{"500000", "510000"} {
 			s, _ := set.Schema(product + ".v1")
 			var file bytes.Buffer
-			want, err := sample.CSV(&file, product, sample.Options{Region: region, Rows: 5000, Seed: 7, FaultEvery: 13})
+			want, err := sample.CSV(&file, product, sample.Options{Region: region, Rows: 2000, Seed: 7, FaultEvery: 13})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +63,7 @@ func TestFaultsAreDeclared(t *testing.T) {
 					got[faults[0].Code]++
 				}
 			}
-			if n != 5000 {
+			if n != 2000 {
 				t.Errorf("%s: %d rows", product, n)
 			}
 			for code := range got {
@@ -82,7 +82,7 @@ func TestDeterministicAndDistinct(t *testing.T) {
 	t.Parallel()
 	for _, product := range sample.Products() {
 		var a, b bytes.Buffer
-		o := sample.Options{Region: "500000", Rows: 100_000, Seed: 1}
+		o := sample.Options{Region: "500000", Rows: 20_000, Seed: 1}
 		if _, err := sample.CSV(&a, product, o); err != nil {
 			t.Fatal(err)
 		}
@@ -104,8 +104,8 @@ func TestDeterministicAndDistinct(t *testing.T) {
 			}
 			keys[key] = true
 		}
-		if len(keys) != 100_000 {
-			t.Errorf("%s: %d keys of 100000 rows", product, len(keys))
+		if len(keys) != 20_000 {
+			t.Errorf("%s: %d keys of 20000 rows", product, len(keys))
 		}
 	}
 	if _, err := sample.CSV(&bytes.Buffer{}, "nothing", sample.Options{}); err == nil {

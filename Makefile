@@ -1,0 +1,85 @@
+# The exchange hub. `make help` lists the targets; two are enough to begin:
+#
+#   make run     both provinces on this machine, with sample rows
+#   make test    everything that needs only Go
+
+GO      ?= go
+TIME    ?= 20s
+BIN     := bin
+LINT    := $(GO) tool -modfile=deploy/tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: run
+run: build ## Run both provinces on this machine, with sample rows (Ctrl-C ends)
+	@$(BIN)/hub dev
+
+.PHONY: build
+build: ## Build hub, connector and hubctl into bin/
+	@echo "building into $(BIN)/ (the first time this takes a minute or two) …"
+	@$(GO) build -o $(BIN)/ ./cmd/...
+
+.PHONY: test
+test: unit e2e ## Run all tests that need only Go
+
+.PHONY: unit
+unit: ## Run the unit tests with the race detector: no network, under a minute
+	$(GO) test -race ./...
+
+.PHONY: e2e
+e2e: ## Run the tests that build and start the hub, kill it, and plant faults in it
+	$(GO) test -tags=e2e -timeout 20m ./internal/embedded ./internal/vault ./cmd/...
+	$(GO) test -tags=e2e -timeout 20m ./internal/mutants
+
+.PHONY: test-live
+test-live: ## Run the tests against real engines: Redis, openssl, Python (Debian: redis-server openssl python3)
+	$(GO) test -tags=live,e2e -timeout 20m -run 'Live' ./internal/redis ./cmd/...
+
+.PHONY: check
+check: generated lint vet house unit ## Everything that must hold before a commit
+
+.PHONY: generated
+generated:
+	$(GO) run ./internal/generate -check
+
+.PHONY: lint
+lint: ## Lint and check the format
+	$(LINT) run
+	$(LINT) run --build-tags e2e ./cmd/... ./internal/mutants/... ./internal/embedded/... ./internal/vault/...
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags=e2e ./...
+	$(GO) vet -tags=live ./...
+
+.PHONY: house
+house: ## Check the rules of the house: imports, sizes, package comments
+	$(GO) test ./internal/house
+
+.PHONY: bench
+bench: build ## Compare speed with references, in one run
+	@$(BIN)/hubctl bench
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for TIME each (default 20s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(TIME) $$pkg; \
+	  done; done
+
+.PHONY: generate
+generate: ## Write generated files anew: reference tables, ids of new schemas
+	$(GO) run ./internal/generate
+
+.PHONY: fmt
+fmt: ## Format the source
+	$(LINT) fmt
+
+.PHONY: clean
+clean: ## Remove what was built and the demo's state
+	rm -rf $(BIN) .hub-dev
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
