@@ -3,6 +3,7 @@ package connectors
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -72,6 +73,9 @@ func (s *session) carry(ctx context.Context, one func(*source.Row) error) error 
 	}
 	for {
 		row, err := s.batch.Rows.Next()
+		if fault, ok := errors.AsType[*problem.Problem](err); ok {
+			return problem.Wrap(fault.Code, err, "%s: %s", s.batch.Name, fault.Detail)
+		}
 		if err != nil {
 			return err
 		}

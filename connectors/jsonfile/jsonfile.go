@@ -220,11 +220,11 @@ func (a *array) Next() (source.Row, error) {
 		}
 		return source.Row{}, io.EOF
 	}
-	a.number++
 	var raw json.RawMessage
 	if err := a.decoder.Decode(&raw); err != nil {
 		return source.Row{}, a.broken(err)
 	}
+	a.number++
 	a.meter.rowEnds(a.decoder.InputOffset())
 	a.raw = raw
 	return a.row(0), nil
@@ -234,14 +234,14 @@ func (a *array) broken(err error) error {
 	at := a.decoder.InputOffset()
 	switch {
 	case a.meter.tooLong:
-		return problem.New(problem.RowTooLong, "item %d, at byte %d, is longer than %d bytes", a.number, at, a.limit)
+		return problem.New(problem.RowTooLong, "item %d, at byte %d, is longer than %d bytes", a.number+1, at, a.limit)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return problem.New(problem.FileTruncated, "behind item %d, at byte %d", a.number, at)
 	}
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return problem.New(problem.FileMalformed, "item %d, at byte %d", a.number, e.Offset)
+		return problem.New(problem.FileMalformed, "item %d, at byte %d", a.number+1, e.Offset)
 	}
-	return problem.Wrap(problem.FileUnreadable, err, "item %d", a.number)
+	return problem.Wrap(problem.FileUnreadable, err, "item %d", a.number+1)
 }
 
 // meter ends the file when one item passes the limit: encoding/json would
