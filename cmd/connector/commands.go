@@ -24,9 +24,6 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 
-// patience bounds a command that only asks.
-const patience = 15 * time.Second
-
 type runCommand struct{}
 
 func (runCommand) Run(w *world) error {
@@ -54,7 +51,7 @@ func (cmd checkCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
 	defer cancel()
 	failed := 0
 	report := func(part string, err error) bool {
@@ -293,7 +290,7 @@ func (cmd showQuarantine) Run(w *world) error {
 	if i < 0 {
 		return problem.New(problem.RequestInvalid, "there is no entry %s among %d", cmd.ID, len(entries))
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
 	defer cancel()
 	v, err := f.OpenVault(ctx, w.logger)
 	if err != nil {
@@ -326,7 +323,7 @@ func (cmd statusCommand) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
 	defer cancel()
 	k, err := f.OpenKafka(ctx, w.logger)
 	if err != nil {

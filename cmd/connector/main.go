@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -16,7 +17,8 @@ import (
 )
 
 type commandLine struct {
-	Config string `short:"c" default:"connector.yaml" placeholder:"FILE" help:"The connector's configuration (${default})."`
+	Config  string        `short:"c" default:"connector.yaml" placeholder:"FILE" help:"The connector's configuration (${default})."`
+	Timeout time.Duration `default:"10s" placeholder:"TIME" help:"How long a command that only asks waits for Vault and Kafka (${default})."`
 
 	Run        runCommand        `cmd:"" help:"Carry files until interrupted."`
 	Check      checkCommand      `cmd:"" help:"Check configuration, directories, Vault and Kafka, without carrying anything."`
@@ -31,6 +33,8 @@ type world struct {
 	out    io.Writer
 	logger *slog.Logger
 	file   func() (*instance.File, error)
+
+	timeout time.Duration // of a command that only asks
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -58,7 +62,7 @@ func run(args []string, out, errs io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	w := &world{
-		ctx: ctx, out: out, logger: slog.New(slog.NewTextHandler(errs, nil)),
+		ctx: ctx, out: out, timeout: line.Timeout, logger: slog.New(slog.NewTextHandler(errs, nil)),
 		file: func() (*instance.File, error) { return instance.Load(line.Config) },
 	}
 	if err := parsed.Run(w); err != nil {

@@ -61,7 +61,7 @@ func Load(path string) (*File, error) {
 		return nil, problem.Wrap(problem.ConfigInvalid, err, "%v", err)
 	}
 	var f File
-	doc, faults := yamlfile.Decode(path, text, &f, yamlfile.Text(time.ParseDuration))
+	doc, faults := yamlfile.Decode(path, text, &f, yamlfile.Text(duration))
 	if f.Source.count() != 1 && len(faults) == 0 {
 		faults = append(faults, doc.Fault("name one kind of source: csvfile or jsonfile", "source"))
 	}
@@ -75,6 +75,14 @@ func Load(path string) (*File, error) {
 		}
 	}
 	return &f, nil
+}
+
+func duration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration: write 500ms, 2s or 1m", s)
+	}
+	return d, nil
 }
 
 func (s *Sources) count() int {

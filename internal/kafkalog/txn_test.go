@@ -165,7 +165,7 @@ func TestAbortAfterRefusal(t *testing.T) {
 	topic, forbidden := create(t, c, 1), create(t, c, 1)
 	defer cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.AddPartitionsToTxn}, Topic: forbidden, Err: kerr.TopicAuthorizationFailed, Count: -1}).Remove()
 	p := producer(t, c, ProducerConfig{TransactionalID: "id"})
-	for i, first := range []bool{true, false} {
+	for i, first := range []bool{false, true} {
 		must(t, "Begin", p.Begin())
 		if !first {
 			mustSend(t, p, numbered(topic, 0, 100, 101))
