@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"errors"
+	"math"
 	"math/bits"
 	"strings"
 	"time"
@@ -76,22 +77,25 @@ func (r *fieldRule) parse(text string, u *units, cells []string) (schemas.Value,
 		return r.items(text)
 	}
 	v, fault := r.scalar(text)
-	if fault != nil || r.leaf.Kind != schemas.Decimal {
-		return v, fault
+	if fault == nil && r.leaf.Kind == schemas.Decimal && !r.multiply(&v.Int, factor, r.factor) {
+		fault = &Fault{Code: problem.NumberOutOfRange}
 	}
-	for _, f := range [...]int64{factor, r.factor} {
+	return v, fault
+}
+
+// multiply multiplies a decimal by factors, of which 0 is none, and says
+// whether the product still fits the field.
+func (r *fieldRule) multiply(v *int64, factors ...int64) bool {
+	for _, f := range factors {
 		if f == 0 {
 			continue
 		}
 		var ok bool
-		if v.Int, ok = scale(v.Int, f); !ok {
-			return v, &Fault{Code: problem.NumberOutOfRange}
+		if *v, ok = scale(*v, f); !ok {
+			return false
 		}
 	}
-	if v.Int >= pow10(r.leaf.Precision) || v.Int <= -pow10(r.leaf.Precision) {
-		return v, &Fault{Code: problem.NumberOutOfRange}
-	}
-	return v, nil
+	return *v < pow10(r.leaf.Precision) && *v > -pow10(r.leaf.Precision)
 }
 
 func (r *fieldRule) scalar(text string) (schemas.Value, *Fault) {
@@ -188,25 +192,16 @@ func number(text string, scale int) (schemas.Value, *Fault) {
 func parseDecimal(text string, scale int) (int64, error) {
 	digits, negative := strings.CutPrefix(text, "-")
 	whole, fraction, point := strings.Cut(digits, ".")
-	if whole == "" || point && fraction == "" {
+	if whole == "" || point && fraction == "" || strings.Trim(whole+fraction, "0123456789") != "" {
 		return 0, errNotANumber
 	}
-	var n int64
-	for _, part := range [...]string{whole, fraction} {
-		for i := range len(part) {
-			if part[i] < '0' || part[i] > '9' {
-				return 0, errNotANumber
-			}
-		}
-	}
-	fraction = strings.TrimRight(fraction, "0")
-	if len(fraction) > scale || len(strings.TrimLeft(whole, "0"))+scale > 18 {
+	whole, fraction = strings.TrimLeft(whole, "0"), strings.TrimRight(fraction, "0")
+	if len(fraction) > scale || len(whole)+scale > 18 {
 		return 0, errTooPrecise
 	}
-	for _, part := range [...]string{whole, fraction} {
-		for i := range len(part) {
-			n = n*10 + int64(part[i]-'0')
-		}
+	var n int64
+	for _, digit := range []byte(whole + fraction) {
+		n = n*10 + int64(digit-'0')
 	}
 	n *= pow10(scale - len(fraction))
 	if negative {
@@ -218,24 +213,18 @@ func parseDecimal(text string, scale int) (int64, error) {
 // scale multiplies by a factor of factorScale decimals and rounds half away
 // from zero; ok is false when the product leaves 63 bits.
 func scale(v, factor int64) (product int64, ok bool) {
-	u, negative := uint64(v), v < 0
-	if negative {
-		u = -u
+	if v < 0 {
+		product, ok = scale(-v, factor)
+		return -product, ok
 	}
-	divisor := uint64(pow10(factorScale))
-	hi, lo := bits.Mul64(u, uint64(factor))
+	const divisor = 1e6                             // factorScale decimals
+	hi, lo := bits.Mul64(uint64(v), uint64(factor)) //nolint:gosec // neither is negative
 	lo, carry := bits.Add64(lo, divisor/2, 0)
 	if hi += carry; hi >= divisor {
 		return 0, false
 	}
 	q, _ := bits.Div64(hi, lo, divisor)
-	if q > 1<<62 {
-		return 0, false
-	}
-	if negative {
-		return -int64(q), true
-	}
-	return int64(q), true
+	return int64(q), q <= math.MaxInt64 //nolint:gosec // told by ok
 }
 
 func pow10(n int) int64 {

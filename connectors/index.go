@@ -1,6 +1,10 @@
 package connectors
 
-import "github.com/chuanyu-exchange/hub/internal/record"
+import (
+	"maps"
+
+	"github.com/chuanyu-exchange/hub/internal/record"
+)
 
 // index knows the last content and version of every key that this connector's
 // topic holds, so that a row is told apart as new, changed or duplicate. It is
@@ -46,9 +50,7 @@ func (x *index) stage(key, content record.Digest, version uint32) {
 
 // commit makes what is staged count; drop forgets it.
 func (x *index) commit() {
-	for k, v := range x.staged {
-		x.entries[k] = v
-	}
+	maps.Copy(x.entries, x.staged)
 	x.drop()
 }
 

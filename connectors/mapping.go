@@ -152,22 +152,10 @@ func (b *mappingBuilder) rule(leaf *schemas.Leaf, f *fieldFile) fieldRule {
 	if r.maxLength == 0 {
 		r.maxLength = 4000
 	}
-	if f.Factor != "" {
-		factor, err := parseDecimal(f.Factor, factorScale)
-		if err != nil || factor <= 0 || leaf.Kind != schemas.Decimal {
-			b.fault(at, "factor %q: a positive number, on a decimal field", f.Factor)
-		}
-		r.factor = factor
-	}
-	b.checkRule(at, &r)
-	if leaf.Kind == schemas.Enum {
-		r.symbols = symbolTable(leaf, f.Codes)
-		for text, symbol := range f.Codes {
-			if !slices.Contains(leaf.Symbols, symbol) {
-				b.fault(append(at, "codes"), "%q stands for %q, which is none of %s", text, symbol, strings.Join(leaf.Symbols, ", "))
-			}
-		}
-	}
+	b.checkFactor(at, &r, f.Factor)
+	b.checkConvert(at, &r)
+	b.checkLayouts(at, &r)
+	b.checkCodes(at, &r)
 	// A default must itself be a value of the field.
 	if f.Value != "" && len(b.faults) == 0 {
 		if _, fault := r.parse(f.Value, b.mapping.units, nil); fault != nil {
@@ -177,15 +165,39 @@ func (b *mappingBuilder) rule(leaf *schemas.Leaf, f *fieldFile) fieldRule {
 	return r
 }
 
-func (b *mappingBuilder) checkRule(at path, r *fieldRule) {
-	switch {
-	case r.convert != "" && b.mapping.units == nil:
-		b.fault(at, "convert needs the mapping's units")
-	case r.convert == convertPrice && r.leaf.Kind != schemas.Decimal, r.convert == convertUnit && r.leaf.Kind != schemas.Enum:
-		b.fault(at, "convert: %s does not fit a field of kind %s", r.convert, r.leaf.Kind)
-	case r.convert != "" && r.convert != convertPrice && r.convert != convertUnit:
-		b.fault(at, "convert: use price or unit")
+func (b *mappingBuilder) checkFactor(at path, r *fieldRule, factor string) {
+	if factor == "" {
+		return
 	}
+	var err error
+	if r.factor, err = parseDecimal(factor, factorScale); err != nil || r.factor <= 0 || r.leaf.Kind != schemas.Decimal {
+		b.fault(at, "factor %q: a positive number, on a decimal field", factor)
+	}
+}
+
+func (b *mappingBuilder) checkConvert(at path, r *fieldRule) {
+	want, known := map[string]schemas.Kind{convertPrice: schemas.Decimal, convertUnit: schemas.Enum}[r.convert]
+	switch {
+	case r.convert == "":
+		return
+	case !known:
+		b.fault(at, "convert: use price or unit")
+		return
+	case b.mapping.units == nil:
+		b.fault(at, "convert needs the mapping's units")
+		return
+	case r.leaf.Kind != want:
+		b.fault(at, "convert: %s does not fit a field of kind %s", r.convert, r.leaf.Kind)
+		return
+	}
+	for raw, c := range b.mapping.units.table {
+		if r.convert == convertUnit && !slices.Contains(r.leaf.Symbols, c.unit) {
+			b.fault(path{"units", "table", raw}, "unit %q is none of %s", c.unit, strings.Join(r.leaf.Symbols, ", "))
+		}
+	}
+}
+
+func (b *mappingBuilder) checkLayouts(at path, r *fieldRule) {
 	if r.layouts != nil && r.leaf.Kind != schemas.Date && r.leaf.Kind != schemas.TimestampMillis {
 		b.fault(at, "layouts are for dates and timestamps")
 	}
@@ -194,11 +206,16 @@ func (b *mappingBuilder) checkRule(at path, r *fieldRule) {
 			b.fault(append(at, "layouts"), "layout %q does not tell a date: write 2006-01-02 15:04:05 as your dates are written", layout)
 		}
 	}
-	if r.convert == convertUnit {
-		for raw, c := range b.mapping.units.table {
-			if !slices.Contains(r.leaf.Symbols, c.unit) {
-				b.fault(path{"units", "table", raw}, "unit %q is none of %s", c.unit, strings.Join(r.leaf.Symbols, ", "))
-			}
+}
+
+func (b *mappingBuilder) checkCodes(at path, r *fieldRule) {
+	if r.leaf.Kind != schemas.Enum {
+		return
+	}
+	r.symbols = symbolTable(r.leaf, r.codes)
+	for text, symbol := range r.codes {
+		if !slices.Contains(r.leaf.Symbols, symbol) {
+			b.fault(append(at, "codes"), "%q stands for %q, which is none of %s", text, symbol, strings.Join(r.leaf.Symbols, ", "))
 		}
 	}
 }

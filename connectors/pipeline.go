@@ -130,7 +130,7 @@ func (p *Pipeline) tolerate(ctx context.Context, err error) error {
 	if !ok || !fileFault(fault.Code) {
 		return err
 	}
-	p.Logger.WarnContext(ctx, "source", "product", p.Product.ID, "problem", fault.LogText())
+	p.Logger.WarnContext(ctx, "source", slog.String("product", p.Product.ID), slog.String("problem", fault.LogText()))
 	p.Refused(fault)
 	if fault.Code == problem.DirectoryUnreadable || fault.Code == problem.FileUnmovable {
 		return pause(ctx, 5*time.Second)
@@ -161,15 +161,15 @@ func Supervise(ctx context.Context, p *Pipeline) error {
 		err := p.Run(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // told to stop, not failed
 		case errors.Is(err, kafkalog.ErrFenced):
 			return problem.Wrap(problem.ConnectorFenced, err, "%s of %s", p.Product.ID, p.Provider)
 		case p.Now().Sub(started) > time.Minute:
 			wait = least
 		}
-		p.Logger.ErrorContext(ctx, "pipeline stopped, will go on", "product", p.Product.ID,
-			"again_in", wait, "problem", problem.From(err).LogText())
-		if err := pause(ctx, wait); err != nil {
+		p.Logger.ErrorContext(ctx, "pipeline stopped, will go on", slog.String("product", p.Product.ID),
+			slog.Duration("again_in", wait), slog.String("problem", problem.From(err).LogText()))
+		if pause(ctx, wait) != nil {
 			return nil
 		}
 		wait = min(2*wait, most)

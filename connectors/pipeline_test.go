@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"math/rand/v2"
@@ -87,7 +86,7 @@ func newRig(t *testing.T, productID string) *rig {
 	r.config = connectors.Config{
 		Region: "500000", Provider: "cq-test", Product: product, Schema: s, Mapping: mapping(t, productID),
 		Kafka: r.kafka, ProductKey: []byte("a product's secret of 32 bytes!!"), DataKey: dataKey, Sign: r.sign(),
-		QuarantineDir: filepath.Join(t.TempDir(), "quarantine"), Now: time.Now, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), ChunkRows: 200,
+		QuarantineDir: filepath.Join(t.TempDir(), "quarantine"), Now: time.Now, Logger: slog.New(slog.DiscardHandler), ChunkRows: 200,
 		Progress: func(p connectors.Position) { r.mu.Lock(); r.position = p; r.mu.Unlock() },
 		Refused:  func(p *problem.Problem) { r.mu.Lock(); r.refused = append(r.refused, p); r.mu.Unlock() },
 	}

@@ -93,7 +93,7 @@ func (q *Quarantine) use(batch string) error {
 	if err := q.Close(); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(filepath.Join(q.dir, batch+".ndjson"), os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(filepath.Join(q.dir, batch+".ndjson"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a batch's id is hex
 	if err != nil {
 		return diskError(err, q.dir)
 	}

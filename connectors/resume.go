@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
@@ -89,6 +90,6 @@ func (s *session) close(ctx context.Context) {
 		err = errors.Join(err, s.quarant.Close())
 	}
 	if err != nil {
-		s.Logger.WarnContext(ctx, "closing the pipeline", "product", s.Product.ID, "error", err)
+		s.Logger.WarnContext(ctx, "closing the pipeline", slog.String("product", s.Product.ID), slog.Any("error", err))
 	}
 }

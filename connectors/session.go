@@ -72,12 +72,31 @@ func (s *session) carry(ctx context.Context, one func(*source.Row) error) error 
 		return io.EOF // committed before a restart, but not let go of
 	}
 	for {
-		row, err := s.batch.Rows.Next()
-		if fault, ok := errors.AsType[*problem.Problem](err); ok {
-			return problem.Wrap(fault.Code, err, "%s: %s", s.batch.Name, fault.Detail)
+		row, err := s.read()
+		if err == nil {
+			err = one(row)
+		}
+		if err == nil && s.full() {
+			err = s.commit(ctx)
+		}
+		if err == nil {
+			err = s.pace(ctx)
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// read returns the next row that is not carried yet, and counts it.
+func (s *session) read() (*source.Row, error) {
+	for {
+		row, err := s.batch.Rows.Next()
+		if fault, ok := errors.AsType[*problem.Problem](err); ok {
+			return nil, problem.Wrap(fault.Code, err, "%s: %s", s.batch.Name, fault.Detail)
+		}
+		if err != nil {
+			return nil, err
 		}
 		if row.Number <= s.position.Rows && s.position.Batch == s.batch.ID {
 			continue
@@ -89,24 +108,15 @@ func (s *session) carry(ctx context.Context, one func(*source.Row) error) error 
 		s.next.Rows = row.Number
 		s.next.Counts.Read++
 		s.next.Totals.Read++
-		if err := one(&row); err != nil {
-			return err
-		}
-		if s.rows >= s.ChunkRows || s.bytes >= maxChunkBytes || s.slow() {
-			if err := s.commit(ctx); err != nil {
-				return err
-			}
-		}
-		if err := s.pace(ctx); err != nil {
-			return err
-		}
+		return &row, nil
 	}
 }
 
-// slow says that a chunk has been gathered for so long that what is in it
-// should be seen, full or not.
-func (s *session) slow() bool {
-	return s.MaxRowsPerSecond > 0 && s.Now().Sub(s.gathered) > 200*time.Millisecond
+// full says that a chunk is to be committed: it is large, or has been gathered
+// for so long that what is in it should be seen.
+func (s *session) full() bool {
+	return s.rows >= s.ChunkRows || s.bytes >= maxChunkBytes ||
+		s.MaxRowsPerSecond > 0 && s.Now().Sub(s.gathered) > 200*time.Millisecond
 }
 
 // pace waits while the rows run ahead of MaxRowsPerSecond.

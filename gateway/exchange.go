@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"log/slog"
 	"regexp"
 	"time"
 
@@ -118,7 +119,7 @@ func (x *exchange) reserve(ctx context.Context) error {
 	}
 	r, degraded, err := x.Quota.Reserve(ctx, x.product.ShareClass == catalogue.Unconditional, claim)
 	if degraded {
-		x.Logger.WarnContext(ctx, "quota store is down, counting in this process", "product", x.product.ID)
+		x.Logger.WarnContext(ctx, "quota store is down, counting in this process", slog.String("product", x.product.ID))
 	}
 	x.reservation = r
 	return err
@@ -131,7 +132,7 @@ var unagreed = quota.Allowance{RequestsPerMinute: 600, RecordsPerDay: 10_000_000
 // also when the caller has hung up.
 func (x *exchange) settle(ctx context.Context) {
 	if err := x.reservation.Settle(ctx, x.released); err != nil {
-		x.Logger.WarnContext(ctx, "quota was not refunded", "agreement", x.agreementID(), "error", err)
+		x.Logger.WarnContext(ctx, "quota was not refunded", slog.String("agreement", x.agreementID()), slog.Any("error", err))
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/internal/yamlfile"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 

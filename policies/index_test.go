@@ -7,8 +7,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/internal/yamlfile"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 

@@ -166,6 +166,7 @@ func (w *writer) scalar(dst []byte, n *node, v *Value) ([]byte, error) {
 		return appendDecimal(dst, v.Int), nil
 	case String, Bytes:
 		return appendBytes(dst, v.Bytes), nil
+	case recordKind, arrayKind, sealedKind: // written by record, array and block
 	}
 	return nil, w.misfit(n, "has a kind that cannot be written")
 }

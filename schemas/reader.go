@@ -166,6 +166,7 @@ func (r *reader) value(dst []byte, n *node) []byte {
 		return append(dst, '"')
 	case arrayKind:
 		return r.array(dst, n)
+	case recordKind, sealedKind: // rendered by object and block
 	}
 	r.fail(problem.RecordUnredactable, "a field has a kind that cannot be rendered")
 	return dst
@@ -230,7 +231,7 @@ func (r *reader) decimal(dst []byte, scale int) []byte {
 		r.fail(problem.RecordUnreadable, "a decimal has %d bytes", len(b))
 		return dst
 	}
-	v := int64(int8(b[0])) //nolint:gosec // the sign of two's complement is wanted
+	v := int64(int8(b[0])) // with the sign of two's complement
 	for _, c := range b[1:] {
 		v = v<<8 | int64(c)
 	}

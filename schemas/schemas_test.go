@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -174,9 +175,7 @@ func TestRedaction(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	planted := map[string]string{}
 	record := map[string]schemas.Value{}
-	for path, v := range goldenRecords["consumer_complaint.v1"] {
-		record[path] = v
-	}
+	maps.Copy(record, goldenRecords["consumer_complaint.v1"])
 	for _, path := range []string{
 		"dossier.case_no", "dossier.linked_case_no", "dossier.request", "dossier.facts", "complainant.name",
 		"complainant.phone", "complainant.id_no", "complainant.address", "respondent.name", "accept_org",
@@ -321,9 +320,7 @@ func TestEncoderRefuses(t *testing.T) {
 		"a date of 33 bits":              func(m map[string]schemas.Value) { m["collect_date"] = schemas.IntValue(1 << 32) },
 	} {
 		record := map[string]schemas.Value{}
-		for k, v := range goldenRecords[s.Name] {
-			record[k] = v
-		}
+		maps.Copy(record, goldenRecords[s.Name])
 		change(record)
 		if out, err := schemas.NewEncoder(s).Append([]byte("x"), values(t, s, record), goldenKey, glassBox{}); err == nil || string(out) != "x" {
 			t.Errorf("%s: got %q, %v", title, out, err)

@@ -190,25 +190,21 @@ func (r *reader) object(dst []byte, steps []step) []byte {
 }
 
 func (r *reader) step(dst []byte, s *step) []byte {
-	switch s.node.kind {
-	case recordKind:
+	switch {
+	case s.node.kind == recordKind:
 		return r.object(dst, s.steps)
-	case sealedKind:
+	case s.node.kind == sealedKind:
 		return r.block(dst, s)
-	}
-	if s.ob.Action == redact.Null {
+	case s.ob.Action == redact.Null:
 		r.skip(s.node)
 		return append(dst, "null"...)
-	}
-	if s.node.nullable && r.null() {
+	case s.node.nullable && r.null():
 		return append(dst, "null"...)
-	}
-	switch s.ob.Action {
-	case redact.Keep:
+	case s.ob.Action == redact.Keep:
 		return r.value(dst, s.node)
-	case redact.Mask:
+	case s.ob.Action == redact.Mask:
 		return r.mask(dst, s)
-	case redact.Hash:
+	case s.ob.Action == redact.Hash:
 		return r.hashed(dst, s)
 	}
 	r.fail(problem.RecordUnredactable, "field %s: unknown obligation", s.path)

@@ -32,13 +32,14 @@ func (runCommand) Run(w *world) error {
 		return err
 	}
 	c, err := f.Open(w.ctx, w.logger, time.Now, instance.Hooks{Progress: func(p connectors.Position) {
-		w.logger.Info("committed", "product", f.Product, "batch", p.Batch, "rows", p.Rows, "published", p.Counts.Published,
-			"duplicates", p.Counts.Duplicates, "quarantined", p.Counts.QuarantinedRows(), "complete", p.Complete)
+		w.logger.InfoContext(w.ctx, "committed", slog.String("product", f.Product), slog.String("batch", p.Batch), slog.Int64("rows", p.Rows),
+			slog.Int64("published", p.Counts.Published), slog.Int64("duplicates", p.Counts.Duplicates),
+			slog.Int64("quarantined", p.Counts.QuarantinedRows()), slog.Bool("complete", p.Complete))
 	}})
 	if err != nil {
 		return err
 	}
-	w.logger.Info("carrying", "region", f.Region, "provider", f.Provider, "product", f.Product)
+	w.logger.InfoContext(w.ctx, "carrying", slog.String("region", f.Region), slog.String("provider", f.Provider), slog.String("product", f.Product))
 	return errors.Join(c.Run(w.ctx), c.Close())
 }
 

@@ -103,24 +103,8 @@ func (r *road) scan(ctx context.Context, topic string, from kafkalog.PartitionOf
 // checkManifest verifies a manifest's signature and its digests against the
 // records that it names.
 func (r *road) checkManifest(ctx context.Context, signed string) error {
-	message, err := jws.Parse(signed, instance.ManifestType)
+	m, err := r.openManifest(signed)
 	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	for _, c := range r.province.roots {
-		roots.AddCert(c)
-	}
-	leaf, err := message.Verify(roots, time.Now())
-	if err != nil {
-		return err
-	}
-	want := spiffe.Name{Region: r.province.region, Role: spiffe.Connector, Participant: r.product.Providers[r.province.region], System: r.product.ID}
-	if name, err := spiffe.Of(leaf); err != nil || name != want {
-		return fmt.Errorf("it is not signed by the connector of %s", r.product.ID)
-	}
-	var m record.Manifest
-	if err := json.Unmarshal(message.Unverified, &m); err != nil {
 		return err
 	}
 	for _, p := range m.Partitions {
@@ -144,6 +128,27 @@ func (r *road) checkManifest(ctx context.Context, signed string) error {
 		}
 	}
 	return nil
+}
+
+// openManifest reads a manifest that the road's own connector signed.
+func (r *road) openManifest(signed string) (m record.Manifest, err error) {
+	message, err := jws.Parse(signed, instance.ManifestType)
+	if err != nil {
+		return m, err
+	}
+	roots := x509.NewCertPool()
+	for _, c := range r.province.roots {
+		roots.AddCert(c)
+	}
+	leaf, err := message.Verify(roots, time.Now())
+	if err != nil {
+		return m, err
+	}
+	want := spiffe.Name{Region: r.province.region, Role: spiffe.Connector, Participant: r.product.Providers[r.province.region], System: r.product.ID}
+	if name, err := spiffe.Of(leaf); err != nil || name != want {
+		return m, fmt.Errorf("it is not signed by the connector of %s", r.product.ID)
+	}
+	return m, json.Unmarshal(message.Unverified, &m)
 }
 
 func headers(r *kafkalog.FetchedRecord) iter.Seq2[string, []byte] {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,9 +165,9 @@ func (d *dev) closing(name string, f func(ctx context.Context) error) {
 func (d *dev) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	for i := len(d.onClose) - 1; i >= 0; i-- {
-		if err := d.onClose[i].close(ctx); err != nil {
-			d.logger.Warn("closing", "part", d.onClose[i].name, "error", err)
+	for _, part := range slices.Backward(d.onClose) {
+		if err := part.close(ctx); err != nil {
+			d.logger.WarnContext(ctx, "closing", slog.String("part", part.name), slog.Any("error", err))
 		}
 	}
 	d.onClose = nil

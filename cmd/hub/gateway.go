@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -192,14 +193,14 @@ func (p *province) flushFailures(ctx context.Context, failures *ledger.Failures)
 		case <-ctx.Done():
 		case now := <-tick.C:
 			if err := failures.Flush(ctx, now); err != nil && ctx.Err() == nil {
-				p.logger.WarnContext(ctx, "counted refusals were not written, will go on", "region", p.region, "error", err)
+				p.logger.WarnContext(ctx, "counted refusals were not written, will go on", slog.String("region", p.region), slog.Any("error", err))
 			}
 		}
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	if err := failures.Flush(last, time.Time{}); err != nil {
-		p.logger.WarnContext(last, "counted refusals were not written", "region", p.region, "error", err)
+		p.logger.WarnContext(last, "counted refusals were not written", slog.String("region", p.region), slog.Any("error", err))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -307,7 +308,7 @@ func (r *road) follow(ctx context.Context) {
 		r.mu.Lock()
 		r.fault = err
 		r.mu.Unlock()
-		r.province.logger.WarnContext(ctx, "consumer", "consumer", r.consumer, "product", r.product.ID, "problem", problem.From(err).LogText())
+		r.province.logger.WarnContext(ctx, "consumer", slog.String("consumer", r.consumer), slog.String("product", r.product.ID), slog.String("problem", problem.From(err).LogText()))
 		select {
 		case <-ctx.Done():
 		case <-time.After(5 * time.Second):

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ func loadWorld(policyDir string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	var dir fs.FS = policies.Shipped()
+	dir := policies.Shipped()
 	if policyDir != "" {
 		dir = os.DirFS(policyDir)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/chuanyu-exchange/hub/gateway"
@@ -30,6 +31,9 @@ func (cmd *benchCommand) Run(s *streams) error {
 		return nil
 	}
 	err := bench.Run(s.ctx, bench.Options{Rows: cmd.Rows, Repeat: cmd.Repeat, Frontend: frontend, Progress: s.say}, cmd.Names, each)
+	if s.ctx.Err() != nil {
+		err = fmt.Errorf("interrupted: %w", err)
+	}
 	return errors.Join(err, bench.Table(s.out, results)) // what was measured before a failure stands
 }
 

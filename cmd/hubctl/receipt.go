@@ -52,22 +52,9 @@ func (cmd *verifyCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	what := "signature, chain, name and time hold; the body was not checked (name it with --body)"
-	body := cmd.Body
-	if beside := strings.TrimSuffix(cmd.File, ".jws") + ".body"; body == "" && beside != cmd.File {
-		if _, err := os.Stat(beside); err == nil {
-			body = beside
-		}
-	}
-	if body != "" {
-		content, err := os.ReadFile(body) //nolint:gosec // the user names the file
-		if err != nil {
-			return problem.Wrap(problem.ConfigInvalid, err, "%v", err)
-		}
-		if err := r.Matches(content); err != nil {
-			return err
-		}
-		what = "signature, chain, name and time hold, and the body is the one that was released"
+	what, err := cmd.checkBody(r)
+	if err != nil {
+		return err
 	}
 	doc, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -75,6 +62,25 @@ func (cmd *verifyCommand) Run(s *streams) error {
 	}
 	_, err = fmt.Fprintf(s.out, "%s\nVERIFIED: %s\n验证通过\n", doc, what)
 	return err
+}
+
+// checkBody holds the body against the receipt, if there is one, and says what
+// is then known.
+func (cmd *verifyCommand) checkBody(r *receipt.Receipt) (string, error) {
+	body := cmd.Body
+	if beside := strings.TrimSuffix(cmd.File, ".jws") + ".body"; body == "" && beside != cmd.File {
+		if _, err := os.Stat(beside); err == nil {
+			body = beside
+		}
+	}
+	if body == "" {
+		return "signature, chain, name and time hold; the body was not checked (name it with --body)", nil
+	}
+	content, err := os.ReadFile(body) //nolint:gosec // the user names the file
+	if err != nil {
+		return "", problem.Wrap(problem.ConfigInvalid, err, "%v", err)
+	}
+	return "signature, chain, name and time hold, and the body is the one that was released", r.Matches(content)
 }
 
 type getCommand struct {

@@ -32,33 +32,49 @@ var byteOrderMark = []byte{0xef, 0xbb, 0xbf}
 // file and one that is evidently not in the declared encoding are problems;
 // single bytes that do not decode become U+FFFD and are the row's fault.
 func Decode(file io.Reader, declared Encoding) (io.Reader, error) {
-	switch declared {
-	case "", Auto, UTF8, GB18030:
-	default:
-		return nil, problem.New(problem.ConfigInvalid, "encoding %q: use auto, utf-8 or gb18030", declared)
-	}
 	r := bufio.NewReaderSize(file, sniffed)
 	head, err := r.Peek(sniffed)
-	if err != nil && !errors.Is(err, io.EOF) {
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
 		return nil, problem.Wrap(problem.FileUnreadable, err, "%s", cause(err))
-	}
-	if len(bytes.TrimSpace(bytes.TrimPrefix(head, byteOrderMark))) == 0 && errors.Is(err, io.EOF) {
+	case err != nil && len(bytes.TrimSpace(bytes.TrimPrefix(head, byteOrderMark))) == 0:
 		return nil, problem.New(problem.FileEmpty, "")
 	}
-	marked := bytes.HasPrefix(head, byteOrderMark)
-	valid := validUTF8(head)
-	switch {
-	case marked && declared != GB18030:
-		_, err := r.Discard(len(byteOrderMark))
-		return r, err
-	case declared == UTF8 && !valid:
-		return nil, problem.New(problem.FileEncoding, "declared utf-8, but it is not; it may be gb18030")
-	case declared == GB18030 && (marked || valid && !ascii(head)):
-		return nil, problem.New(problem.FileEncoding, "declared gb18030, but it is utf-8")
-	case declared == GB18030 || !valid:
+	is, err := told(head, declared)
+	if err != nil {
+		return nil, err
+	}
+	if is == GB18030 {
 		return transform.NewReader(r, simplifiedchinese.GB18030.NewDecoder()), nil
 	}
-	return r, nil
+	if bytes.HasPrefix(head, byteOrderMark) {
+		_, err = r.Discard(len(byteOrderMark))
+	}
+	return r, err
+}
+
+// told says what a file's head is encoded in, UTF8 or GB18030, or that this is
+// not what was declared.
+func told(head []byte, declared Encoding) (Encoding, error) {
+	utf8 := validUTF8(head)
+	switch declared {
+	case "", Auto:
+		if utf8 || bytes.HasPrefix(head, byteOrderMark) {
+			return UTF8, nil
+		}
+		return GB18030, nil
+	case UTF8:
+		if !utf8 {
+			return "", problem.New(problem.FileEncoding, "declared utf-8, but it is not; it may be gb18030")
+		}
+		return UTF8, nil
+	case GB18030:
+		if utf8 && !ascii(head) {
+			return "", problem.New(problem.FileEncoding, "declared gb18030, but it is utf-8")
+		}
+		return GB18030, nil
+	}
+	return "", problem.New(problem.ConfigInvalid, "encoding %q: use auto, utf-8 or gb18030", declared)
 }
 
 // validUTF8 passes over a character that the end of a full buffer cuts.

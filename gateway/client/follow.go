@@ -14,43 +14,43 @@ import (
 // itself (429, 503, a gateway that does not answer) is waited for, up to
 // patience in one stretch; anything else is returned.
 func (c *Client) Follow(ctx context.Context, q Query, wait, patience time.Duration, use func(*Page) error) error {
-	const least = 200 * time.Millisecond
-	pause := least
-	var down time.Time
 	for {
-		page, err := c.Records(ctx, q)
-		switch {
-		case err == nil:
-			down, pause = time.Time{}, least
-			if err := use(page); err != nil {
-				return err
-			}
-			// Only an empty page that leads back to itself is the end: a
-			// range that is read to its end may have another behind it.
-			atRest := page.AtEnd && len(page.Records) == 0 && page.Next == q.Cursor
-			q.Cursor = page.Next
-			if !atRest {
-				continue
-			}
-			if wait <= 0 {
-				return nil
-			}
-			err = sleep(ctx, wait)
-		case !passing(err):
-			return err
-		default:
-			if down.IsZero() {
-				down = c.config.Now()
-			}
-			if c.config.Now().Sub(down) > patience {
-				return err
-			}
-			err = sleep(ctx, max(pause, retryAfter(err)))
-			pause = min(2*pause, 10*time.Second)
-		}
+		page, err := c.persist(ctx, q, patience)
 		if err != nil {
 			return err
 		}
+		if err := use(page); err != nil {
+			return err
+		}
+		// Only an empty page that leads back to itself is the end: a range
+		// that is read to its end may have another behind it.
+		atRest := page.AtEnd && len(page.Records) == 0 && page.Next == q.Cursor
+		q.Cursor = page.Next
+		switch {
+		case !atRest:
+			continue
+		case wait <= 0:
+			return nil
+		}
+		if err := sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// persist pulls a page, and waits for what passes by itself.
+func (c *Client) persist(ctx context.Context, q Query, patience time.Duration) (*Page, error) {
+	pause := 200 * time.Millisecond
+	began := c.config.Now()
+	for {
+		page, err := c.Records(ctx, q)
+		if err == nil || !passing(err) || c.config.Now().Sub(began) > patience {
+			return page, err
+		}
+		if err := sleep(ctx, max(pause, retryAfter(err))); err != nil {
+			return nil, err
+		}
+		pause = min(2*pause, 10*time.Second)
 	}
 }
 

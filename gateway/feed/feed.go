@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -167,7 +168,7 @@ func (b *builder) add(r *kafkalog.FetchedRecord) error {
 	env, err := record.ParseEnvelope(headers(r))
 	if err != nil {
 		p.Withheld[problem.RecordUnreadable]++
-		return nil
+		return nil //nolint:nilerr // it is counted, and the page goes on
 	}
 	p.Lines = b.appendEnvelope(p.Lines, &env)
 	lines, schema, err := b.query.Redact(p.Lines, r.Value, r.Key)
@@ -187,12 +188,9 @@ func (b *builder) add(r *kafkalog.FetchedRecord) error {
 }
 
 func (p *Page) addSchema(name string) {
-	for _, known := range p.Schemas {
-		if known == name {
-			return
-		}
+	if !slices.Contains(p.Schemas, name) {
+		p.Schemas = append(p.Schemas, name)
 	}
-	p.Schemas = append(p.Schemas, name)
 }
 
 func (b *builder) appendEnvelope(dst []byte, e *record.Envelope) []byte {

@@ -107,15 +107,15 @@ func (a *API) observe(c *gin.Context) {
 	c.Set(keyInstance, id)
 	defer func() {
 		if fault := recover(); fault != nil {
-			a.Logger.ErrorContext(c, "panic", "instance", id, "route", c.FullPath(), "fault", fault)
+			a.Logger.ErrorContext(c, "panic", slog.String("instance", id), slog.String("route", c.FullPath()), slog.Any("fault", fault))
 			if !c.Writer.Written() {
 				a.fail(c, problem.New(problem.Internal, ""))
 			}
 		}
 		code, _ := c.Get(keyProblem)
 		a.Metrics.request(c.FullPath(), c.Writer.Status(), code, a.Gateway.Now().Sub(started))
-		a.Logger.InfoContext(c, "request", "instance", id, "method", c.Request.Method, "route", c.FullPath(),
-			"status", c.Writer.Status(), "code", code, "took", a.Gateway.Now().Sub(started), "bytes", c.Writer.Size())
+		a.Logger.InfoContext(c, "request", slog.String("instance", id), slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
+			slog.Int("status", c.Writer.Status()), slog.Any("code", code), slog.Duration("took", a.Gateway.Now().Sub(started)), slog.Int("bytes", c.Writer.Size()))
 	}()
 	ctx, cancel := context.WithTimeout(c.Request.Context(), answerTimeout)
 	defer cancel()
@@ -158,12 +158,12 @@ func (a *API) fail(c *gin.Context, err error) {
 	}
 	c.Set(keyProblem, string(p.Code))
 	if status >= http.StatusInternalServerError {
-		a.Logger.ErrorContext(c, "request failed", "instance", c.GetString(keyInstance), "problem", p.LogText())
+		a.Logger.ErrorContext(c, "request failed", slog.String("instance", c.GetString(keyInstance)), slog.String("problem", p.LogText()))
 	}
-	switch {
-	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
+	switch status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		c.Header("Retry-After", retryAfter(err))
-	case status == http.StatusUnauthorized:
+	case http.StatusUnauthorized:
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
 	}
 	body, err := json.Marshal(p.Document(c.GetString(keyInstance)))

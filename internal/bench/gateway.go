@@ -31,9 +31,9 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/sealed"
 )
 
-// Frontend makes the public server of a gateway. It is an argument because
-// the server's package stands above this one in no chain of imports that is
-// short enough; the command that links both hands it over.
+// Frontend makes the public server of a gateway. The command that links both
+// hands it over: were the server's package imported here, the chain of imports
+// that begins with the command would be longer than internal/house allows.
 type Frontend func(g *gateway.Gateway, s *signing.Signer, certificate func() *tls.Certificate) *http.Server
 
 // The obligations of the agreements that are measured.

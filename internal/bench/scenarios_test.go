@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/signing"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/record"
+	"github.com/chuanyu-exchange/hub/internal/sample"
 )
 
 // frontend is what hubctl hands over.
@@ -67,7 +69,7 @@ func (p pulled) add(t *testing.T, body []byte) {
 // words, and of each record the eight fields.
 func TestPlainEndpointSaysTheSame(t *testing.T) {
 	t.Parallel()
-	const rows = 1500
+	const rows = 1200
 	h := testHub(t, rows, eightFields)
 	p, err := h.newPlainEndpoint(t.Context())
 	if err != nil {
@@ -182,6 +184,26 @@ func TestWriterWritesTheSame(t *testing.T) {
 	}
 	if got, want := contents(t, w, target), contents(t, w, ready); len(want) != 1200 || !reflect.DeepEqual(got, want) {
 		t.Errorf("%d records of %d are the same", len(got), len(want))
+	}
+}
+
+// A clock that is wrong, for one, sends rows to quarantine: then nothing is
+// measured, and it is said why.
+func TestQuarantinedRowsAreNoResult(t *testing.T) {
+	t.Parallel()
+	w, err := newWorld(t.TempDir(), 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var damaged bytes.Buffer
+	if _, err := sample.CSV(&damaged, productID, sample.Options{Region: region, Rows: 20, FaultEvery: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.file, damaged.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openConnectorCSV(t.Context(), w, nil); err == nil || !strings.Contains(err.Error(), "4 of the sample rows were quarantined") {
+		t.Errorf("%v", err)
 	}
 }
 

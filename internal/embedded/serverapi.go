@@ -79,7 +79,7 @@ func (s serverAPI) call(ctx context.Context, method, path string, body, answer a
 	if err != nil {
 		return 0, err
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{}).Do(req) // ctx bounds it
 	if err != nil {
 		return 0, err
 	}

@@ -152,7 +152,7 @@ func isEventID(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-func (e *Envelope) set(name string, v []byte) error {
+func (e *Envelope) set(name string, v []byte) (err error) {
 	switch name {
 	case headerProduct:
 		e.Product = string(v)
@@ -160,32 +160,42 @@ func (e *Envelope) set(name string, v []byte) error {
 		e.Provider = string(v)
 	case headerEventID:
 		e.EventID = string(v)
-	case headerOperation:
-		e.Operation = Operation(v)
-		if e.Operation != Upsert && e.Operation != Removal {
-			return ErrEnvelope
-		}
-	case headerDecisionTime:
-		us, err := strconv.ParseInt(string(v), 10, 64)
-		if err != nil {
-			return err
-		}
-		e.DecisionTime = time.UnixMicro(us).UTC()
-	case headerVersion:
-		n, err := strconv.ParseUint(string(v), 10, 32)
-		if err != nil {
-			return err
-		}
-		e.Version = uint32(n)
-	case headerContent:
-		if len(v) != DigestSize {
-			return ErrEnvelope
-		}
-		e.Content = Digest(v)
 	case headerBatch:
 		e.Batch = string(v)
+	case headerOperation:
+		e.Operation, err = parseOperation(v)
+	case headerDecisionTime:
+		e.DecisionTime, err = parseTime(v)
+	case headerVersion:
+		e.Version, err = parseVersion(v)
+	case headerContent:
+		e.Content, err = parseDigest(v)
 	}
-	return nil
+	return err
+}
+
+func parseOperation(v []byte) (Operation, error) {
+	if o := Operation(v); o == Upsert || o == Removal {
+		return o, nil
+	}
+	return "", ErrEnvelope
+}
+
+func parseTime(v []byte) (time.Time, error) {
+	us, err := strconv.ParseInt(string(v), 10, 64)
+	return time.UnixMicro(us).UTC(), err
+}
+
+func parseVersion(v []byte) (uint32, error) {
+	n, err := strconv.ParseUint(string(v), 10, 32)
+	return uint32(n), err //nolint:gosec // ParseUint was told 32 bits
+}
+
+func parseDigest(v []byte) (Digest, error) {
+	if len(v) != DigestSize {
+		return Digest{}, ErrEnvelope
+	}
+	return Digest(v), nil
 }
 
 // Supersedes says whether a takes effect over b, both of the same key: by

@@ -58,26 +58,22 @@ var ErrName = errors.New("the certificate does not carry one name of the exchang
 // not part of one and are refused.
 func Parse(u *url.URL) (Name, error) {
 	region, ours := strings.CutSuffix(u.Host, domainSuffix)
-	if u.Scheme != "spiffe" || !ours || !isRegion(region) || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery || u.EscapedPath() != u.Path {
+	if !ours || !isRegion(region) {
 		return Name{}, ErrName
 	}
 	n := Name{Region: region}
-	parts := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
-	switch {
+	switch parts := strings.Split(u.Path, "/"); {
 	case u.Path == "/gateway":
 		n.Role = Gateway
 	case u.Path == "/gateway/signing":
 		n.Role = Signing
-	case len(parts) == 4 && parts[0] == "participant" && isID(parts[1]) && isID(parts[3]):
-		n.Participant, n.System = parts[1], parts[3]
-		switch parts[2] {
-		case "system":
-			n.Role = System
-		case "connector":
-			n.Role = Connector
-		}
+	case len(parts) == 5 && parts[1] == "participant" && isID(parts[2]) && isID(parts[4]):
+		n.Participant, n.System = parts[2], parts[4]
+		n.Role = map[string]Role{"system": System, "connector": Connector}[parts[3]]
 	}
-	if n.Role == None {
+	// Written anew it must be the same: no other scheme, port, user, query,
+	// fragment or escape.
+	if n.Role == None || n.URL().String() != u.String() {
 		return Name{}, ErrName
 	}
 	return n, nil
