@@ -169,7 +169,7 @@ func Supervise(ctx context.Context, p *Pipeline) error {
 		}
 		p.Logger.ErrorContext(ctx, "pipeline stopped, will go on", slog.String("product", p.Product.ID),
 			slog.Duration("again_in", wait), slog.String("problem", problem.From(err).LogText()))
-		if pause(ctx, wait) != nil {
+		if !sleeps(ctx, wait) {
 			return nil
 		}
 		wait = min(2*wait, most)
@@ -177,12 +177,20 @@ func Supervise(ctx context.Context, p *Pipeline) error {
 }
 
 func pause(ctx context.Context, d time.Duration) error {
+	if !sleeps(ctx, d) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// sleeps waits, and says whether it could to the end.
+func sleeps(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false
 	case <-timer.C:
-		return nil
+		return true
 	}
 }

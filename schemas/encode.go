@@ -160,7 +160,7 @@ func (w *writer) scalar(dst []byte, n *node, v *Value) ([]byte, error) {
 		}
 		return binary.AppendVarint(dst, v.Int), nil
 	case Decimal:
-		if limit := pow10(n.precision); v.Int >= limit || v.Int <= -limit {
+		if max(v.Int, -v.Int) >= pow10(n.precision) {
 			return nil, w.misfit(n, fmt.Sprintf("has more than %d digits", n.precision))
 		}
 		return appendDecimal(dst, v.Int), nil

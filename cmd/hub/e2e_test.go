@@ -34,7 +34,7 @@ var hubBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "hub")
-	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput() //nolint:gosec // our own source
+	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -57,7 +57,7 @@ func command(t testing.TB, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return exec.CommandContext(t.Context(), bin, args...) //nolint:gosec // our own binary
+	return exec.CommandContext(t.Context(), bin, args...)
 }
 
 // once runs `hub dev --once --json` and returns its summary.
@@ -116,8 +116,8 @@ func TestPricesOfAMarket(t *testing.T) {
 	generated := filepath.Join(t.TempDir(), "prices.csv")
 	files[generated] = [3]int64{6000, 56, 5944}
 	breakOrder(t, generated, 6000, 56)
-	if real := filepath.Join("..", "..", "..", "shared", "data", "real", "market_prices.csv"); fileExists(real) {
-		files[real] = [3]int64{6000, 56, 5944}
+	if found := filepath.Join("..", "..", "..", "shared", "data", "real", "market_prices.csv"); fileExists(found) {
+		files[found] = [3]int64{6000, 56, 5944}
 	} else {
 		t.Log("the real price rows are not here: only generated ones are tested")
 	}
@@ -236,7 +236,7 @@ func (r *running) stop(t testing.TB) {
 	if err := r.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	for range r.lines { //nolint:revive // drained so that it can end
+	for range r.lines {
 	}
 	select {
 	case err := <-r.done:
@@ -481,7 +481,9 @@ func TestKilledHubLeavesNothing(t *testing.T) {
 	if err := hub.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	<-hub.done
+	if err := <-hub.done; err == nil {
+		t.Fatal("it had ended by itself")
+	}
 	deadline := time.Now().Add(10 * time.Second)
 	for {
 		left := processesWith(data)

@@ -59,7 +59,7 @@ func TestLiveReceiptByOpenSSL(t *testing.T) {
 	receipt, body := write("r.jws", []byte(page.Signed)), write("r.body", page.Body)
 	root := filepath.Join(data, "500000", "root.pem")
 	verify := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(t.Context(), python, append([]string{"../../docs/examples/verify_receipt.py"}, args...)...).CombinedOutput() //nolint:gosec // our own example
+		out, err := exec.CommandContext(t.Context(), python, append([]string{"../../docs/examples/verify_receipt.py"}, args...)...).CombinedOutput()
 		return string(out), err
 	}
 	if out, err := verify(receipt, body, root); err != nil || !strings.Contains(out, "VERIFIED: ") || !strings.Contains(out, "consumer_complaint were released to sc-amr") {
@@ -89,7 +89,7 @@ func TestLiveRedis(t *testing.T) {
 	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	_ = l.Close()
 	ctx, cancel := context.WithCancel(context.Background())
-	redis := exec.CommandContext(ctx, server, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no") //nolint:gosec // found on PATH
+	redis := exec.CommandContext(ctx, server, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
 	if err := redis.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func TestReadme(t *testing.T) {
 		"bin/hub dev --once":                                           "All of it is true",
 	}
 	for _, command := range all[2:] {
-		cmd := exec.CommandContext(t.Context(), "sh", "-c", command) //nolint:gosec // our own README
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -135,7 +135,7 @@ func TestReadme(t *testing.T) {
 func startDemo(t *testing.T, dir string) *lockedOutput {
 	t.Helper()
 	out := &lockedOutput{}
-	cmd := exec.Command("make", "run") //nolint:noctx // ended below, as a group
+	cmd := exec.Command("make", "run")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -146,7 +146,8 @@ func startDemo(t *testing.T, dir string) *lockedOutput {
 		done := make(chan error, 1)
 		go func() { done <- cmd.Wait() }()
 		select {
-		case <-done:
+		case err := <-done:
+			t.Logf("`make run` ended: %v", err)
 		case <-time.After(20 * time.Second):
 			t.Error("`make run` does not end on Ctrl-C")
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)

@@ -24,7 +24,7 @@ const sourceDir = "../../deploy/devvault"
 // parentProcess is this test binary, to start a devvault and be killed.
 func parentProcess(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
-	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // ourselves
+	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
 	parent.Env = append(os.Environ(), helperEnv+"="+dir)
 	return parent
 }

@@ -131,14 +131,19 @@ func (c *Client) retryWithin(ctx context.Context, what string, total, each time.
 	ctx, cancel := c.within(ctx, total)
 	defer cancel()
 	began := time.Now()
+	var before error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := once(ctx, each, attempt)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
+			if before != nil {
+				err = before // says more than that this attempt was cut short
+			}
 			return unavailable(ctx, what, err)
 		}
+		before = err
 		if !worthRetrying(err, time.Since(began) < c.timeout/freshShare) {
 			return fmt.Errorf("kafkalog: %s: %w", what, err)
 		}

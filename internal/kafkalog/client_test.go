@@ -103,7 +103,7 @@ func TestOpenFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
-			_, err := Open(t.Context(), Config{Brokers: []string{address}, Timeout: 250 * time.Millisecond})
+			_, err := Open(t.Context(), Config{Brokers: []string{address}, Timeout: 400 * time.Millisecond})
 			if err == nil {
 				t.Fatal("Open succeeded")
 			}

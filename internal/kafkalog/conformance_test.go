@@ -5,11 +5,28 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kversion"
 )
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	conformance(t, startCluster(t).ListenAddrs())
+}
+
+// The oldest brokers that this package can use, and older ones.
+func TestOldBrokers(t *testing.T) {
+	t.Parallel()
+	oldest := open(t, startCluster(t, kfake.MaxVersions(kversion.V2_5_0())).ListenAddrs())
+	t.Run("round trip", func(t *testing.T) { conformRoundTrip(t, oldest) })
+	t.Run("abort", func(t *testing.T) { conformAbort(t, oldest) })
+
+	older := open(t, startCluster(t, kfake.MaxVersions(kversion.V2_4_0())).ListenAddrs())
+	_, err := older.NewProducer(t.Context(), ProducerConfig{})
+	if err == nil || !strings.Contains(err.Error(), "InitProducerId") || !strings.Contains(err.Error(), "2.5") {
+		t.Errorf("NewProducer: %v", err)
+	}
 }
 
 // conformance is what this package promises of any cluster. It needs nothing

@@ -101,7 +101,7 @@ func (m *mutant) overlay(t *testing.T) string {
 // test see the overlay too.
 func noticed(t *testing.T, args, overlay string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1"}, strings.Fields(args)...)...) //nolint:gosec // our own testdata
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"test", "-count=1"}, strings.Fields(args)...)...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay))
 	out, err := cmd.CombinedOutput()

@@ -188,7 +188,7 @@ func parseTime(v []byte) (time.Time, error) {
 
 func parseVersion(v []byte) (uint32, error) {
 	n, err := strconv.ParseUint(string(v), 10, 32)
-	return uint32(n), err //nolint:gosec // ParseUint was told 32 bits
+	return uint32(n), err
 }
 
 func parseDigest(v []byte) (Digest, error) {
