@@ -45,7 +45,7 @@ generated:
 .PHONY: lint
 lint: ## Lint and check the format
 	$(LINT) run
-	$(LINT) run --build-tags e2e ./cmd/... ./internal/mutants/... ./internal/embedded/... ./internal/vault/...
+	$(LINT) run --build-tags e2e ./cmd/... ./internal/...
 
 .PHONY: vet
 vet:

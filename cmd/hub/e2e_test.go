@@ -21,8 +21,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/connectors/instance"
 	"github.com/chuanyu-exchange/hub/gateway/client"
+	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/record"
 	"github.com/chuanyu-exchange/hub/internal/sample"
 )
 
@@ -383,15 +386,57 @@ func TestPlantedSecretsAreNowhere(t *testing.T) {
 	if err != nil || looked < 20 {
 		t.Errorf("%d files, %v", looked, err)
 	}
-	// The consumer with the right to them has them.
 	hub := live(t, "--data", data)
 	defer hub.stop(t)
+	// Batches lie compressed on disk: what is in the topics is looked at too.
+	findInTopics(t, data, find)
+	// The consumer with the right to them has them.
 	all := pullAll(t, data, "510000", "sc-amr", "500000", "consumer_complaint", "complaint_handling")
 	if len(all) == 0 || !strings.Contains(string(all[0].Record), planted["投诉人姓名"]) {
 		t.Errorf("%d records, and the name is not in them: the test proves nothing", len(all))
 	}
 	for _, r := range pullAll(t, data, "510000", "sc-stats", "500000", "consumer_complaint", "statistics") {
 		find("what the statistics bureau gets", r.Record)
+	}
+}
+
+// findInTopics looks at every key, value and header of every topic of
+// Chongqing.
+func findInTopics(t *testing.T, data string, find func(where string, content []byte)) {
+	t.Helper()
+	f, err := instance.Load(filepath.Join(data, "500000", "connector-consumer_complaint.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: f.Kafka.Brokers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = k.Close() }()
+	records := 0
+	for _, topic := range []string{
+		record.Topic("500000", "consumer_complaint", 1), record.PositionTopic("500000"), record.ManifestTopic("500000"), record.LedgerTopic("500000"),
+	} {
+		ends, err := k.Offsets(t.Context(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range ends {
+			if err := k.ReadRange(t.Context(), topic, e.Partition, e.Start, e.Stable, func(r kafkalog.FetchedRecord) error {
+				records++
+				find("a key of "+topic, r.Key)
+				find("a value of "+topic, r.Value)
+				for _, h := range r.Headers {
+					find("a header of "+topic, h.Value)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if records < 200 {
+		t.Errorf("only %d records: the test proves little", records)
 	}
 }
 
@@ -508,4 +553,55 @@ func processesWith(path string) []string {
 		}
 	}
 	return out
+}
+
+// A connector of its own process takes the product over: the demo's own is
+// fenced and says so, rows go on through the other, and Ctrl-C ends it.
+func TestConnectorTakesOver(t *testing.T) {
+	data := t.TempDir()
+	hub := live(t, "--data", data, "--rows", "20")
+	defer hub.stop(t)
+	bin := filepath.Join(t.TempDir(), "connector")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../connector").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	config := filepath.Join(data, "500000", "connector-price_quote.yaml")
+	if out, err := exec.CommandContext(t.Context(), bin, "check", "-c", config).CombinedOutput(); err != nil {
+		t.Errorf("check: %v\n%s", err, out)
+	}
+	if _, ok := hub.until(t, 20*time.Second, func(line string) bool { return strings.HasPrefix(line, "500000 price_quote read=20") }); !ok {
+		t.Fatal("the demo's own connector did not carry its sample")
+	}
+	cmd := exec.CommandContext(t.Context(), bin, "run", "-c", config)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	writeSample(t, filepath.Join(data, "500000", "drop", "price_quote", "more.csv"), "price_quote", sample.Options{Region: "500000", Rows: 100, Seed: 9})
+	if _, ok := hub.until(t, 20*time.Second, func(line string) bool { return strings.Contains(line, "connector_fenced") }); !ok {
+		t.Error("the demo's own connector does not say that it was fenced")
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		status, err := exec.CommandContext(t.Context(), bin, "status", "--json", "-c", config).Output()
+		var p struct {
+			Totals struct{ Read, Published int64 }
+		}
+		if jsonErr := json.Unmarshal(status, &p); err != nil || jsonErr != nil {
+			t.Fatalf("status: %v, %v", err, jsonErr)
+		}
+		if p.Totals.Read == 120 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("read %d rows, want 120", p.Totals.Read)
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "committed") {
+		t.Errorf("the connector ended with %v\n%s", err, out.String())
+	}
 }
