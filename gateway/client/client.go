@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -294,9 +293,4 @@ func reason(err error) error {
 		return e.Err
 	}
 	return err
-}
-
-// lines parts NDJSON.
-func lines(body []byte) [][]byte {
-	return bytes.Split(bytes.TrimSuffix(body, []byte("\n")), []byte("\n"))
 }

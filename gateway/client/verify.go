@@ -2,15 +2,12 @@ package client
 
 import (
 	"bytes"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
-	"github.com/chuanyu-exchange/hub/schemas"
 )
 
 // clockSkew is how far a gateway's clock may be from ours.
@@ -48,73 +45,26 @@ func (c *Client) verify(p *Page, q Query) error {
 // read takes the records apart and holds each against the schemas that the
 // receipt names.
 func (c *Client) read(p *Page) error {
-	var known []*schemas.Schema
+	var known []fields
 	for _, name := range p.Receipt.Schemas {
 		s, ok := c.config.Schemas.Schema(name)
 		if !ok {
 			return problem.New(problem.SchemaUnknown, "%s: this client is older than the gateway", name)
 		}
-		known = append(known, s)
+		known = append(known, fieldsOf(s))
 	}
-	if len(p.Body) > 0 {
-		for i, line := range lines(p.Body) {
-			d := json.NewDecoder(bytes.NewReader(line))
-			d.DisallowUnknownFields()
-			var r Record
-			if err := d.Decode(&r); err != nil {
-				return problem.Wrap(problem.AnswerInvalid, err, "record %d cannot be read", i+1)
-			}
-			if err := fits(r.Record, known); err != nil {
-				return problem.Wrap(problem.AnswerInvalid, err, "record %d: %v", i+1, err)
-			}
-			p.Records = append(p.Records, r)
+	for line := range bytes.Lines(p.Body) {
+		r, err := parseRecord(bytes.TrimSuffix(line, []byte("\n")))
+		switch {
+		case err != nil:
+			return problem.Wrap(problem.AnswerInvalid, err, "record %d cannot be read", len(p.Records)+1)
+		case !slices.ContainsFunc(known, func(f fields) bool { return f.hold(r.Record) }):
+			return problem.New(problem.AnswerInvalid, "record %d: its fields are not those of %s", len(p.Records)+1, strings.Join(p.Receipt.Schemas, ", "))
 		}
+		p.Records = append(p.Records, r)
 	}
 	if int64(len(p.Records)) != p.Receipt.Records {
 		return problem.New(problem.AnswerInvalid, "%d records, the receipt says %d", len(p.Records), p.Receipt.Records)
 	}
 	return nil
-}
-
-// fits says whether every member of a record is a field of one of the schemas.
-func fits(record json.RawMessage, known []*schemas.Schema) error {
-	paths, err := members(record, "")
-	if err != nil {
-		return err
-	}
-	for _, s := range known {
-		if !slices.ContainsFunc(paths, func(path string) bool { _, _, ok := s.Leaf(path); return !ok }) {
-			return nil
-		}
-	}
-	return fmt.Errorf("its fields are not those of %s", names(known))
-}
-
-func names(known []*schemas.Schema) string {
-	var out []string
-	for _, s := range known {
-		out = append(out, s.Name)
-	}
-	return strings.Join(out, ", ")
-}
-
-// members are the paths of an object's values; objects within are gone into.
-func members(object json.RawMessage, prefix string) ([]string, error) {
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(object, &m); err != nil {
-		return nil, fmt.Errorf("it is no JSON object: %w", err)
-	}
-	var paths []string
-	for name, v := range m {
-		if len(v) > 0 && v[0] == '{' {
-			inner, err := members(v, prefix+name+".")
-			if err != nil {
-				return nil, err
-			}
-			paths = append(paths, inner...)
-			continue
-		}
-		paths = append(paths, prefix+name)
-	}
-	return paths, nil
 }

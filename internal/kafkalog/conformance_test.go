@@ -154,6 +154,7 @@ func conformOversized(t *testing.T, c *Client) {
 		}
 		must(t, "Close", p.Close(t.Context()))
 	}
+	waitStable(t, c, topic)
 	same(t, stored(t, c, topic, 0), []string{"v0", "v1", "v4", "v0", "v1", "v4"})
 }
 
