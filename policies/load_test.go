@@ -304,8 +304,9 @@ func TestMayKnow(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
+	everyone := "cq-amr cq-commerce cq-court cq-drc cq-emergency cq-stats cq-trading sc-amr sc-commerce sc-court sc-drc sc-emergency sc-stats sc-trading"
 	for args, want := range map[string]string{
-		"price_quote 500000":        "cq-amr cq-commerce cq-stats sc-amr sc-commerce sc-stats",
+		"price_quote 500000":        everyone,
 		"price_quote 520000":        "",
 		"consumer_complaint 500000": "cq-amr sc-amr sc-stats",
 		"consumer_complaint 510000": "cq-amr cq-stats sc-amr",

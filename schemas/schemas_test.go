@@ -51,34 +51,6 @@ func shipped(t testing.TB, name string) *schemas.Schema {
 	return s
 }
 
-// goldenRecords are fictional; the identity number has an unassigned region.
-var goldenRecords = map[string]map[string]schemas.Value{
-	"price_quote.v1": {
-		"market_code": schemas.TextValue("CQ-0001"), "market_name": schemas.TextValue("川渝测试农贸城"),
-		"region_code": schemas.TextValue("500112"), "commodity_name": schemas.TextValue("红香酥梨"),
-		"spec": schemas.TextValue(`普通 "A"`), "price_type": schemas.IntValue(0),
-		"low_price": schemas.IntValue(30000), "average_price": schemas.IntValue(35000), "high_price": schemas.IntValue(400005),
-		"unit": schemas.IntValue(0), "raw_unit": schemas.TextValue("斤"),
-		"raw_low_price": schemas.IntValue(15000), "raw_average_price": schemas.IntValue(17500), "raw_high_price": schemas.IntValue(-1),
-		"currency": schemas.TextValue("CNY"), "volume": schemas.IntValue(123456789012), "volume_unit": schemas.TextValue("公斤"),
-		"collect_date": schemas.IntValue(15982), "publish_date": schemas.IntValue(-1), "report_period": schemas.IntValue(0),
-		"source_unit": schemas.TextValue("11500000MB17643950"), "status": schemas.IntValue(1),
-	},
-	"consumer_complaint.v1": {
-		"dossier.case_no": schemas.TextValue("TS-2026-000001"), "dossier.request": schemas.TextValue("退货退款"),
-		"dossier.facts":    schemas.TextValue("商家以“川渝特产”宣传，\n实际产地不符。\t"),
-		"complainant.name": schemas.TextValue("测试甲"), "complainant.phone": schemas.TextValue("13800000000"),
-		"complainant.id_type": schemas.IntValue(0), "complainant.id_no": schemas.TextValue("509900199001010013"),
-		"complainant.address": schemas.TextValue("重庆市渝北区测试路一号附一号"),
-		"channel":             schemas.IntValue(1), "register_time": schemas.IntValue(1767225600123), "update_time": schemas.IntValue(1767225600999),
-		"accept_org": schemas.TextValue("渝北区市场监督管理局"), "region_code": schemas.TextValue("500112"),
-		"respondent.name": schemas.TextValue("川渝测试商贸有限公司"), "respondent.uscc": schemas.TextValue("91500000676129728J"),
-		"object_class": schemas.IntValue(0), "object_name": schemas.TextValue("食品"),
-		"problem_nature": {Set: true, Ints: []int64{2, 4}}, "amount": schemas.IntValue(12345),
-		"status": schemas.IntValue(7), "closed_time": schemas.IntValue(-1), "public_flag": schemas.IntValue(1),
-	},
-}
-
 func values(t testing.TB, s *schemas.Schema, byPath map[string]schemas.Value) []schemas.Value {
 	t.Helper()
 	out := make([]schemas.Value, len(s.Leaves))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/sample"
 	"github.com/chuanyu-exchange/hub/policies"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
@@ -44,28 +45,36 @@ func loadWorld(policyDir string) (*world, error) {
 // which the agreements release every field of a product: who checks the road.
 func (w *world) fullConsumer(region string, p *catalogue.Product) (consumer, purpose string, err error) {
 	best := -1
-	for _, a := range w.policies.Agreements("", p.ID, region) {
-		participant, ok := w.catalogue.Participant(a.Consumer)
-		if !ok || participant.Region == region {
-			continue
+	try := func(participant *catalogue.Participant, use string) {
+		if n := w.released(region, p, participant, use); participant.Region != region && n > best {
+			best, consumer, purpose = n, participant.ID, use
 		}
+	}
+	for _, a := range w.policies.Agreements("", p.ID, region) {
 		for _, use := range a.Purposes {
-			if n := w.released(region, p, participant, use); n > best {
-				best, consumer, purpose = n, a.Consumer, use
+			if participant, ok := w.catalogue.Participant(a.Consumer); ok {
+				try(participant, use)
 			}
 		}
 	}
-	if best < 0 {
-		return "", "", problem.New(problem.ConfigInvalid, "no agreement lets another province read %s of %s", p.ID, region)
+	if p.ShareClass == catalogue.Unconditional { // without an agreement
+		for _, participant := range w.catalogue.Participants() {
+			for _, use := range p.Purposes {
+				try(participant, use.ID)
+			}
+		}
+	}
+	if best <= 0 {
+		return "", "", problem.New(problem.ConfigInvalid, "nothing lets another province read %s of %s", p.ID, region)
 	}
 	return consumer, purpose, nil
 }
 
-// products are those that a region provides.
+// products are those that a region provides and that samples exist for.
 func (w *world) products(region string) []*catalogue.Product {
 	var out []*catalogue.Product
 	for _, p := range w.catalogue.Products() {
-		if p.Providers[region] != "" {
+		if p.Providers[region] != "" && slices.Contains(sample.Products(), p.ID) {
 			out = append(out, p)
 		}
 	}

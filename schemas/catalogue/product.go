@@ -90,8 +90,12 @@ type Product struct {
 	Visibility      Visibility     `yaml:"visibility,optional"` //
 
 	Providers     map[string]string             `yaml:"providers"`            // region → participant id
+	Rows          map[string][]string           `yaml:"rows,optional"`        // leaf path of an enum → the symbols that a row of this product may have
 	Key           []string                      `yaml:"key"`                  // leaf paths of the business key, in its order
 	DecisionTime  string                        `yaml:"decisionTime"`         // leaf path that orders the records of one key; equal ones go by version
+	Version       string                        `yaml:"version,optional"`     // leaf path of the provider's own version; without one the connector counts
+	Removals      map[string][]string           `yaml:"removals,optional"`    // leaf path of an enum → the symbols that make a record a removal
+	Embargo       string                        `yaml:"embargo,optional"`     // leaf path of the time before which no row leaves the connector
 	Sensitivity   map[string]redact.Sensitivity `yaml:"sensitivity,optional"` // leaf path → a tighter class
 	Partitions    int                           `yaml:"partitions"`           // of its topic
 	RetentionDays int                           `yaml:"retentionDays"`        // of its topic
@@ -270,8 +274,23 @@ func (c *productCheck) paths(leaves map[string]redact.Sensitivity) {
 			c.fault(fmt.Sprintf("%q stands twice in the key", path), "key", i)
 		}
 	}
-	if _, ok := leaves[c.p.DecisionTime]; !ok {
-		c.fault(fmt.Sprintf("%s has no field %q", c.p.Schema, c.p.DecisionTime), "decisionTime")
+	exists := func(path string, at ...any) {
+		if _, ok := leaves[path]; !ok {
+			c.fault(fmt.Sprintf("%s has no field %q", c.p.Schema, path), at...)
+		}
+	}
+	exists(c.p.DecisionTime, "decisionTime")
+	if c.p.Version != "" {
+		exists(c.p.Version, "version")
+	}
+	if c.p.Embargo != "" {
+		exists(c.p.Embargo, "embargo")
+	}
+	for _, path := range slices.Sorted(maps.Keys(c.p.Rows)) {
+		exists(path, "rows", path)
+	}
+	for _, path := range slices.Sorted(maps.Keys(c.p.Removals)) {
+		exists(path, "removals", path)
 	}
 }
 
