@@ -143,7 +143,7 @@ func (p *Pipeline) tolerate(ctx context.Context, err error) error {
 func fileFault(c problem.Code) bool {
 	switch c {
 	case problem.FileEmpty, problem.FileEncoding, problem.ColumnMissing, problem.RowTooLong, problem.FileTruncated,
-		problem.FileMalformed, problem.FileVanished, problem.FileUnreadable, problem.FileUnmovable, problem.DirectoryUnreadable:
+		problem.FileMalformed, problem.FileTooLarge, problem.SheetMissing, problem.FileVanished, problem.FileUnreadable, problem.FileUnmovable, problem.DirectoryUnreadable:
 		return true
 	}
 	return false

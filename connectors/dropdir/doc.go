@@ -6,7 +6,7 @@
 //	drop/done/            files that were carried (or removed, Config.Delete)
 //	drop/rejected/        files that could not be carried, each with NAME.reason.json
 //
-// Names that begin with a dot or end in .tmp, .part or .filepart are taken for
-// half-written and left alone. The directory is scanned anew for every file,
+// Names that begin with a dot or ~$ or end in .tmp, .part or .filepart are taken
+// for half-written and left alone. The directory is scanned anew for every file,
 // oldest first; nothing depends on a notification, so no file is missed.
 package dropdir

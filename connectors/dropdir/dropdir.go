@@ -137,7 +137,7 @@ func (s *Source) matches(name string) bool {
 }
 
 func halfWritten(name string) bool {
-	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".tmp") ||
+	return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "~$") || strings.HasSuffix(name, ".tmp") ||
 		strings.HasSuffix(name, ".part") || strings.HasSuffix(name, ".filepart")
 }
 

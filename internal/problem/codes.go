@@ -83,6 +83,8 @@ const (
 	RowTooLong          Code = "row_too_long"
 	FileTruncated       Code = "file_truncated"
 	FileMalformed       Code = "file_malformed"
+	FileTooLarge        Code = "file_too_large"
+	SheetMissing        Code = "sheet_missing"
 	FileVanished        Code = "file_vanished"
 	FileUnreadable      Code = "file_unreadable"
 	FileUnmovable       Code = "file_unmovable"

@@ -339,6 +339,16 @@ var table = [...]Entry{
 		"check the file and the connector's source kind", "请检查文件与数据源类型",
 	},
 	{
+		FileTooLarge, 0,
+		"the file, or what it unpacks to, is larger than allowed", "文件或其解压后的内容超过允许大小",
+		"split the export into smaller files, or raise the limit in the connector's configuration", "请拆分导出文件，或在接入端配置中提高上限",
+	},
+	{
+		SheetMissing, 0,
+		"the workbook has no such sheet", "工作簿中没有所指定的工作表",
+		"compare the sheet in the connector's configuration with the workbook's", "请对照工作簿检查接入端配置中的工作表",
+	},
+	{
 		FileVanished, 0,
 		"the file disappeared while it was read", "文件在读取过程中消失",
 		"put it back; rows already read are not published twice", "请重新放入，已读的行不会重复发布",
