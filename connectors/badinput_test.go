@@ -15,6 +15,8 @@ import (
 	"github.com/chuanyu-exchange/hub/connectors/csvfile"
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
 	"github.com/chuanyu-exchange/hub/connectors/jsonfile"
+	"github.com/chuanyu-exchange/hub/connectors/xlsxfile"
+	"github.com/chuanyu-exchange/hub/connectors/xmlfile"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
@@ -50,6 +52,8 @@ func badInputs() []badInput {
 		{title: "an unknown code", file: ".csv", content: text(priceHeader + goodRow + "桃,1.00,1.50,2.00,普通,担,2026-01-02\n"), quarantined: problem.UnitUnknown, says: []string{"row 2", "line 3", "low_price", "最低价"}, published: 1},
 		{title: "a date in the future", file: ".csv", content: text(priceHeader + goodRow + "桃,1.00,1.50,2.00,普通,斤,2126-01-02\n"), quarantined: problem.DateInFuture, says: []string{"row 2", "line 3", "collect_date"}, published: 1},
 		{title: "JSON that breaks off", file: ".json", content: text(`[{"品名":"梨","最低价":1,"平均价":1.5,"最高价":2,"单位":"斤","发布日期":"2026-01-02"},{"品名":"桃","最低`), refused: problem.FileTruncated, says: []string{"a.json", "item 1"}, published: 1},
+		{title: "XML with entities", file: ".xml", content: text("<!DOCTYPE l [<!ENTITY a \"x\">]>\n<l><r><品名>&a;</品名></r></l>"), refused: problem.FileMalformed, says: []string{"a.xml", "line 1", "document type declaration"}},
+		{title: "CSV named as a workbook", file: ".xlsx", content: text(priceHeader + goodRow), refused: problem.FileMalformed, says: []string{"a.xlsx", "no workbook"}},
 		{title: "a file that vanishes while it is read", drop: func(r *rig) {
 			file, _ := r.samples(2000, 0)
 			r.put("a.csv", file)
@@ -69,10 +73,10 @@ func badInputs() []badInput {
 	}
 }
 
-// Ten kinds of bad input, each with the answer that an integrator needs: the
+// Ten kinds of bad input and more, each with the answer that an integrator needs: the
 // code, both languages, where it is and what to do; what was good stands, the
 // connector goes on, and memory stays small.
-func TestTenBadInputs(t *testing.T) {
+func TestBadInputs(t *testing.T) {
 	for _, c := range badInputs() {
 		t.Run(c.title, func(t *testing.T) {
 			r := newRig(t, "price_quote")
@@ -108,10 +112,16 @@ func (r *rig) useSource(extension string) {
 	r.t.Helper()
 	c := dropdir.Config{Dir: r.drop, Settle: time.Millisecond, Poll: 5 * time.Millisecond, Now: time.Now}
 	var err error
-	if extension == ".json" {
-		r.config.Source, err = jsonfile.Config{Config: c, Encoding: dropdir.UTF8}.Open(r.config.Mapping.Columns())
-	} else {
-		r.config.Source, err = csvfile.Config{Config: c, Encoding: dropdir.UTF8}.Open(r.config.Mapping.Columns())
+	columns := r.config.Mapping.Columns()
+	switch extension {
+	case ".json":
+		r.config.Source, err = jsonfile.Config{Config: c, Encoding: dropdir.UTF8}.Open(columns)
+	case ".xml":
+		r.config.Source, err = xmlfile.Config{Config: c, Row: "/l/r"}.Open(columns)
+	case ".xlsx":
+		r.config.Source, err = xlsxfile.Config{Config: c}.Open(columns)
+	default:
+		r.config.Source, err = csvfile.Config{Config: c, Encoding: dropdir.UTF8}.Open(columns)
 	}
 	if err != nil {
 		r.t.Fatal(err)

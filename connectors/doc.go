@@ -1,7 +1,7 @@
 // Package connectors is the road of a row from a system of a province to its
 // own Kafka. [Pipeline.Run] is that road:
 //
-//	Source.Next        1  a file of the drop directory (dropdir; csvfile, jsonfile read it)
+//	Source.Next        1  a file of the drop directory (dropdir; csvfile, jsonfile, xlsxfile, xmlfile read it)
 //	Mapping.Apply      2  columns → fields, units and code lists normalised, raw value kept
 //	Validate           3  check digits, code lists, order of prices and dates
 //	Quarantine.Add        a bad row: sealed, on the provider's side, with its reasons

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -34,15 +33,6 @@ type Kind struct {
 	Hostile []Hostile
 	// Endless writes a file whose second row never ends, up to size bytes.
 	Endless func(w io.Writer, size int) error
-}
-
-// Hostile is a file that was cut, damaged or made to do harm.
-type Hostile struct {
-	Title   string
-	Content func() []byte
-	Want    problem.Code // why it is put aside
-	Says    string       // in the detail, for whoever must find the place
-	Rows    int          // that stand all the same
 }
 
 var columns = []string{"品名", "最低价", "备注"}
@@ -327,55 +317,6 @@ func (k Kind) endless(t *testing.T) {
 	}
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > size/2 {
 		t.Errorf("%d MiB were allocated for a file of %d MiB", grown>>20, size>>20)
-	}
-}
-
-// hostile: such a file costs little memory and is put aside for what it is; the
-// rows before the harm stand, and the next file is carried.
-func (k Kind) hostile(t *testing.T) {
-	if len(k.Hostile) == 0 {
-		t.Skip("none are known of this kind")
-	}
-	for _, h := range k.Hostile {
-		t.Run(h.Title, func(t *testing.T) {
-			b := k.bench(t)
-			b.write("a"+k.Extension, h.Content())
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			got, err := b.drain()
-			runtime.ReadMemStats(&after)
-			if problem.CodeOf(err) != h.Want || !strings.Contains(err.Error(), h.Says) || got != h.Rows {
-				t.Errorf("%d rows, %v; want %d, %s saying %q", got, err, h.Rows, h.Want, h.Says)
-			}
-			if grown := after.TotalAlloc - before.TotalAlloc; grown > 64<<20 {
-				t.Errorf("%d MiB were allocated", grown>>20)
-			}
-			if !b.exists("rejected", "a"+k.Extension) {
-				t.Error("the file was not put aside")
-			}
-			b.drop("b")
-			if got := b.read(b.take()); !same(got, rows) {
-				t.Errorf("the next file: %q", got)
-			}
-		})
-	}
-}
-
-// drain carries one file as a pipeline does: how many rows stand, and why no
-// more do.
-func (b *bench) drain() (int, error) {
-	batch, err := b.next()
-	for n := 0; ; n++ {
-		if err != nil {
-			return n, err
-		}
-		if _, err = batch.Rows.Next(); errors.Is(err, io.EOF) {
-			return n, nil
-		}
-		if err != nil {
-			fault := problem.From(err)
-			return n, errors.Join(err, batch.Rows.Close(), b.source.Ack(batch, fault))
-		}
 	}
 }
 

@@ -5,5 +5,5 @@
 //	connector.yaml  →  Load  →  *File  →  File.Open  →  *Connector  →  Connector.Run
 //
 // The kinds of sources are the fields of [Sources]: a new kind is one package,
-// one field and one line in Sources.open.
+// one field and one line in Sources.named.
 package instance

@@ -3,6 +3,7 @@ package instance
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/chuanyu-exchange/hub/connectors/dropdir"
 	"github.com/chuanyu-exchange/hub/connectors/jsonfile"
 	"github.com/chuanyu-exchange/hub/connectors/source"
+	"github.com/chuanyu-exchange/hub/connectors/xlsxfile"
+	"github.com/chuanyu-exchange/hub/connectors/xmlfile"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 	"github.com/chuanyu-exchange/hub/schemas"
@@ -38,6 +41,8 @@ type File struct {
 type Sources struct {
 	CSVFile  *csvfile.Config  `yaml:"csvfile,optional"`
 	JSONFile *jsonfile.Config `yaml:"jsonfile,optional"`
+	XLSXFile *xlsxfile.Config `yaml:"xlsxfile,optional"`
+	XMLFile  *xmlfile.Config  `yaml:"xmlfile,optional"`
 }
 
 // Kafka is the province's cluster.
@@ -62,8 +67,8 @@ func Load(path string) (*File, error) {
 	}
 	var f File
 	doc, faults := yamlfile.Decode(path, text, &f, yamlfile.Text(duration))
-	if f.Source.count() != 1 && len(faults) == 0 {
-		faults = append(faults, doc.Fault("name one kind of source: csvfile or jsonfile", "source"))
+	if len(f.Source.named()) != 1 && len(faults) == 0 {
+		faults = append(faults, doc.Fault("name one kind of source: csvfile, jsonfile, xlsxfile or xmlfile", "source"))
 	}
 	if err := faults.Err(); err != nil {
 		return nil, problem.New(problem.ConfigInvalid, "\n%v", err)
@@ -85,40 +90,47 @@ func duration(s string) (time.Duration, error) {
 	return d, nil
 }
 
-func (s *Sources) count() int {
-	n := 0
-	for _, there := range []bool{s.CSVFile != nil, s.JSONFile != nil} {
-		if there {
-			n++
-		}
+// kind is what every kind of source can do.
+type kind interface {
+	Open(columns []string) (*dropdir.Source, error)
+	Read(file io.Reader, columns []string) (source.Reader, error)
+}
+
+// named is a kind that the configuration names, with what is common to all.
+type named struct {
+	kind
+	drop *dropdir.Config
+}
+
+// named are the kinds that the configuration names: one, if it is sound.
+func (s *Sources) named() []named {
+	var out []named
+	if c := s.CSVFile; c != nil {
+		out = append(out, named{c, &c.Config})
 	}
-	return n
+	if c := s.JSONFile; c != nil {
+		out = append(out, named{c, &c.Config})
+	}
+	if c := s.XLSXFile; c != nil {
+		out = append(out, named{c, &c.Config})
+	}
+	if c := s.XMLFile; c != nil {
+		out = append(out, named{c, &c.Config})
+	}
+	return out
 }
 
 // dir is the drop directory of the kind that is named.
-func (s *Sources) dir() *string {
-	if s.CSVFile != nil {
-		return &s.CSVFile.Dir
-	}
-	return &s.JSONFile.Dir
-}
+func (s *Sources) dir() *string { return &s.named()[0].drop.Dir }
 
 // SourceDir is the drop directory.
 func (f *File) SourceDir() string { return *f.Source.dir() }
 
 // open opens the source of the kind that is named.
 func (s *Sources) open(columns []string, now func() time.Time) (*dropdir.Source, error) {
-	switch {
-	case s.CSVFile != nil:
-		c := *s.CSVFile
-		c.Now = now
-		return c.Open(columns)
-	case s.JSONFile != nil:
-		c := *s.JSONFile
-		c.Now = now
-		return c.Open(columns)
-	}
-	return nil, problem.New(problem.ConfigInvalid, "source: no kind is named")
+	one := s.named()[0]
+	one.drop.Now = now
+	return one.Open(columns)
 }
 
 // Read opens a single file of the kind that is named, wherever it lies: for a
@@ -128,19 +140,11 @@ func (s *Sources) Read(path string, columns []string) (source.Reader, func() err
 	if err != nil {
 		return nil, nil, problem.Wrap(problem.FileUnreadable, err, "%v", err)
 	}
-	var rows source.Reader
-	switch {
-	case s.CSVFile != nil:
-		rows, err = s.CSVFile.Read(file, columns)
-	case s.JSONFile != nil:
-		rows, err = s.JSONFile.Read(file, columns)
-	default:
-		err = problem.New(problem.ConfigInvalid, "source: no kind is named")
-	}
+	rows, err := s.named()[0].Read(file, columns)
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
-	return rows, file.Close, nil
+	return rows, func() error { return errors.Join(rows.Close(), file.Close()) }, nil
 }
 
 // Offline is what a configuration says without asking anyone.

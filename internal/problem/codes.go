@@ -1,5 +1,7 @@
 package problem
 
+import "slices"
+
 // Code is a stable, snake_case name of one thing that can go wrong.
 type Code string
 
@@ -99,15 +101,17 @@ const (
 )
 
 // Table returns every entry, in the order of the road.
-func Table() []Entry { return append([]Entry(nil), table[:]...) }
+func Table() []Entry { return slices.Concat(requests, rows) }
 
 // Entry is the code's line of the table; a code that is not in it reads as
 // [Internal], so that a typing error cannot invent an answer.
 func (c Code) Entry() Entry {
-	for i := range table {
-		if table[i].Code == c {
-			return table[i]
+	for _, table := range [][]Entry{requests, rows} {
+		for i := range table {
+			if table[i].Code == c {
+				return table[i]
+			}
 		}
 	}
-	return table[0]
+	return requests[0]
 }
