@@ -2,10 +2,10 @@
 // programs are told of it.
 //
 // Every refusal, quarantined row, rejected file and failed command carries one
-// [Code] of the table in table.go and rows.go. A code is stable: it is never renamed and
-// never reused, because agencies write procedures against it. The table gives
-// each code its HTTP status and its sentences in English and Chinese: what
-// happened and what to do about it (invariant 10).
+// [Code] of the table in table.go and rows.go. A code is stable: it is never
+// renamed and never reused, because agencies write procedures against it. The
+// table gives each code its HTTP status and its sentences in English and
+// Chinese: what happened and what to do about it (invariant 10).
 //
 //	producer of an error          problem.New(problem.CursorInvalid, "offset is negative")
 //	HTTP                          problem.From(err).Document("/v1/products")   → RFC 9457
