@@ -35,7 +35,9 @@ func (s *session) commit(ctx context.Context) error {
 	if err := s.producer.Commit(ctx); err != nil {
 		return fmt.Errorf("commit of %s: %w", s.topic, err)
 	}
-	s.index.commit()
+	if err := s.index.commit(); err != nil {
+		return err // the next run folds it anew
+	}
 	s.position = s.next
 	s.reset()
 	s.Progress(s.position)

@@ -100,8 +100,12 @@ func (p *Pipeline) Run(ctx context.Context) error {
 					faults = p.validator.Validate(s.values, p.Now()) // 3 validate
 				}
 				var id identity
+				var err error
 				if len(faults) == 0 {
-					id, faults = s.identify()
+					id, faults, err = s.identify()
+				}
+				if err != nil {
+					return err
 				}
 				if len(faults) > 0 {
 					return s.quarantine(row, faults)

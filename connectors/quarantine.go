@@ -97,9 +97,8 @@ func (q *Quarantine) use(batch string) error {
 	if err != nil {
 		return diskError(err, q.dir)
 	}
-	content, err := io.ReadAll(file)
+	whole, err := lastLine(file)
 	if err == nil {
-		whole := int64(bytes.LastIndexByte(content, '\n') + 1)
 		if err = file.Truncate(whole); err == nil {
 			_, err = file.Seek(whole, io.SeekStart)
 		}
@@ -109,6 +108,23 @@ func (q *Quarantine) use(batch string) error {
 	}
 	q.open, q.batch = file, batch
 	return nil
+}
+
+// lastLine is where the last whole line of a file ends, looked for from its
+// end: the file may be large.
+func lastLine(file *os.File) (int64, error) {
+	end, err := file.Seek(0, io.SeekEnd)
+	block := make([]byte, 64<<10)
+	for err == nil && end > 0 {
+		begin := max(end-int64(len(block)), 0)
+		if _, err = file.ReadAt(block[:end-begin], begin); err == nil {
+			if at := bytes.LastIndexByte(block[:end-begin], '\n'); at >= 0 {
+				return begin + int64(at) + 1, nil
+			}
+			end = begin
+		}
+	}
+	return 0, err
 }
 
 // Sync makes what was added durable: before the position behind it is

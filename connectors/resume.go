@@ -18,7 +18,7 @@ import (
 // the new producer fences a former one and resolves its open transaction, and
 // what counts is then read from Kafka.
 func (p *Pipeline) resume(ctx context.Context) (_ *session, err error) {
-	s := &session{Pipeline: p, index: newIndex(), values: make([]schemas.Value, len(p.Schema.Leaves))}
+	s := &session{Pipeline: p, index: newIndex(p.QuarantineDir), values: make([]schemas.Value, len(p.Schema.Leaves))}
 	s.producer, err = p.Kafka.NewProducer(ctx, kafkalog.ProducerConfig{TransactionalID: p.txID})
 	if err != nil {
 		return nil, fmt.Errorf("producer of %s: %w", p.txID, err)
@@ -61,7 +61,7 @@ func (s *session) fold(ctx context.Context) error {
 				return fmt.Errorf("%s, partition %d, offset %d: %w", s.topic, e.Partition, r.Offset, err)
 			}
 			if env.Provider == s.Provider && len(r.Key) == record.DigestSize {
-				s.index.fold(record.Digest(r.Key), env.Content, env.Version)
+				return s.index.fold(record.Digest(r.Key), env.Content, env.Version)
 			}
 			return nil
 		})
@@ -85,7 +85,7 @@ func headersOf(r *kafkalog.FetchedRecord) iter.Seq2[string, []byte] {
 func (s *session) close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	err := s.producer.Close(ctx)
+	err := errors.Join(s.producer.Close(ctx), s.index.close())
 	if s.quarant != nil {
 		err = errors.Join(err, s.quarant.Close())
 	}

@@ -146,7 +146,7 @@ func (inClear) Seal(dst, plain, _ []byte) ([]byte, error) { return append(dst, p
 
 // identify finds out what the mapped row is: new, changed, or a duplicate of
 // the last record of its key. What cannot be encoded is the row's fault.
-func (s *session) identify() (identity, []Fault) {
+func (s *session) identify() (identity, []Fault, error) {
 	parts := make([][]byte, len(s.keyLeaves))
 	for i, leaf := range s.keyLeaves {
 		parts[i] = keyPart(&s.values[leaf])
@@ -154,16 +154,16 @@ func (s *session) identify() (identity, []Fault) {
 	id := identity{key: record.Key(s.ProductKey, parts...)}
 	body, err := s.encoder.Append(s.scratch[:0], s.values, nil, inClear{})
 	if err != nil {
-		return id, []Fault{{Code: problem.NumberOutOfRange, Detail: err.Error()}}
+		return id, []Fault{{Code: problem.NumberOutOfRange, Detail: err.Error()}}, nil
 	}
 	s.scratch = body
 	id.content = record.Content(s.ProductKey, body)
-	id.version, id.duplicate = s.index.next(id.key, id.content)
+	id.version, id.duplicate, err = s.index.next(id.key, id.content)
 	if id.duplicate {
 		s.next.Counts.Duplicates++
 		s.next.Totals.Duplicates++
 	}
-	return id, nil
+	return id, nil, err
 }
 
 func keyPart(v *schemas.Value) []byte {
