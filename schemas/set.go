@@ -17,8 +17,15 @@ import (
 // LockFile is the name of the file that allots ids.
 const LockFile = "schemas.lock.json"
 
-//go:embed *.avsc schemas.lock.json
+// LevelsFile is the name of the file that declares what new versions owe to
+// the published ones; see package subject.
+const LevelsFile = "compatibility.json"
+
+//go:embed *.avsc schemas.lock.json compatibility.json
 var shipped embed.FS
+
+// Files is the directory of the schemas that this build carries.
+func Files() fs.FS { return shipped }
 
 // Shipped is the schemas that this build carries.
 func Shipped() (*Set, error) { return Load(shipped) }

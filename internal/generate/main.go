@@ -14,6 +14,7 @@ import (
 	"github.com/chuanyu-exchange/hub/policies"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+	"github.com/chuanyu-exchange/hub/schemas/subject"
 )
 
 func main() {
@@ -38,6 +39,9 @@ func run(check bool) (stale []string, err error) {
 	files := map[string][]byte{filepath.Join("schemas", schemas.LockFile): lock}
 	set, err := schemas.Load(overlay{lock})
 	if err != nil {
+		return nil, err
+	}
+	if _, err := subject.Load(overlay{lock}, set); err != nil { // a new revision that breaks its line gets no id
 		return nil, err
 	}
 	files["docs/reference/schemas.md"] = schemaTables(set)

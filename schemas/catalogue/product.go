@@ -138,6 +138,7 @@ var (
 	productID     = regexp.MustCompile(`^[a-z][a-z0-9_]{1,62}$`)
 	participantID = regexp.MustCompile(`^[a-z][a-z0-9-]{1,62}$`)
 	regionCode    = regexp.MustCompile(`^[1-9][0-9]{5}$`)
+	revision      = regexp.MustCompile(`(\.v[0-9]+)\.[0-9]+$`) // "price_quote.v1.2" is a revision of "price_quote.v1"
 )
 
 // productCheck holds one product against the rules of the package comment.
@@ -175,8 +176,8 @@ func (c *productCheck) names() {
 	if c.p.Major < 1 || c.p.Major > maxMajor {
 		c.fault(fmt.Sprintf("major goes from 1 to %d", maxMajor), "major")
 	}
-	if want := ".v" + strconv.Itoa(c.p.Major); !strings.HasSuffix(c.p.Schema, want) {
-		c.fault(fmt.Sprintf("the schema's name must end in %q, as major is %d", want, c.p.Major), "schema")
+	if want := ".v" + strconv.Itoa(c.p.Major); !strings.HasSuffix(revision.ReplaceAllString(c.p.Schema, "$1"), want) {
+		c.fault(fmt.Sprintf("the schema's name must end in %q or a revision of it (%s.2), as major is %d", want, want, c.p.Major), "schema")
 	}
 }
 
