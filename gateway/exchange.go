@@ -89,7 +89,8 @@ func (x *exchange) decide() error {
 		Caller: policies.Caller{
 			Participant: x.caller.Participant, Region: x.caller.Region, Kind: x.caller.Kind, System: x.caller.System,
 		},
-		Product: product.ID, Region: x.Region, Asked: x.req.Fields, Purpose: x.req.Purpose, Time: x.now,
+		Product: product.ID, Region: x.Region, Asked: x.req.Fields, Purpose: x.req.Purpose,
+		Delivery: policies.Page, Time: x.now,
 	})
 	if x.decision.Effect != policies.Permit {
 		return problem.New(x.decision.Code, "%s", x.decision.Detail)

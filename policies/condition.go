@@ -4,15 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
-	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/common/env"
 	"cel.dev/cel-go/common/types"
-
-	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 )
 
 // Limits of a condition. The estimate is CEL's own static one, in its units: a
@@ -27,22 +25,9 @@ const (
 	maxValue = 64
 )
 
-// variables of a condition; the package comment explains them.
-func variables() map[string]*cel.Type {
-	return map[string]*cel.Type{
-		"caller.participant": cel.StringType, "caller.region": cel.StringType,
-		"caller.kind": cel.StringType, "caller.system": cel.StringType,
-		"product.id": cel.StringType, "product.region": cel.StringType, "product.provider": cel.StringType,
-		"purpose": cel.StringType, "agreement.id": cel.StringType,
-		"now.date": cel.StringType, "now.time": cel.StringType,
-		"now.year": cel.IntType, "now.month": cel.IntType, "now.day": cel.IntType,
-		"now.hour": cel.IntType, "now.minute": cel.IntType, "now.weekday": cel.IntType,
-	}
-}
-
-// newEnvironment is a list of what is allowed, not of what is not: conversions
+// cel makes CEL's environment. It is a list of what is allowed, not of what is not: conversions
 // would hide types, and the time functions read the machine's zone files.
-func newEnvironment() (*cel.Env, error) {
+func (e environment) cel() (*cel.Env, error) {
 	subset := env.NewLibrarySubset().AddIncludedMacros("all", "exists", "exists_one")
 	for _, name := range []string{
 		"_&&_", "_||_", "!_", "_?_:_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_",
@@ -56,23 +41,36 @@ func newEnvironment() (*cel.Env, error) {
 		cel.ParserExpressionSizeLimit(maxCondition), cel.ParserRecursionLimit(maxDepth), cel.ExpressionNodeLimit(maxNodes),
 		cel.ASTValidators(cel.ValidateRegexLiterals(), cel.ValidateHomogeneousAggregateLiterals()),
 	}
-	for name, typ := range variables() {
-		options = append(options, cel.Variable(name, typ))
+	for name, v := range e {
+		options = append(options, cel.Variable(name, v.celType()))
 	}
 	return cel.NewCustomEnv(options...)
 }
 
+func (v *Variable) celType() *cel.Type {
+	if v.Number {
+		return cel.IntType
+	}
+	return cel.StringType
+}
+
+// condition is a compiled condition.
+type condition struct {
+	program cel.Program
+	uses    []string // the variables that it names, sorted
+}
+
 // compile checks a condition and prepares it. The error says what is wrong with
 // the text and where in it.
-func compile(e *cel.Env, source string) (cel.Program, error) {
-	ast, issues := e.Compile(source)
+func (e environment) compile(env *cel.Env, source string) (*condition, error) {
+	checked, issues := env.Compile(source)
 	if err := issues.Err(); err != nil {
 		return nil, errors.New(issueText(issues))
 	}
-	if ast.OutputType() != cel.BoolType {
-		return nil, fmt.Errorf("the condition gives a %s, and must give a bool", ast.OutputType())
+	if checked.OutputType() != cel.BoolType {
+		return nil, fmt.Errorf("the condition gives a %s, and must give a bool", checked.OutputType())
 	}
-	estimate, err := e.EstimateCost(ast, sizes{})
+	estimate, err := env.EstimateCost(checked, sizes{e})
 	if err != nil {
 		return nil, fmt.Errorf("the condition's cost cannot be estimated: %w", err)
 	}
@@ -82,7 +80,18 @@ func compile(e *cel.Env, source string) (cel.Program, error) {
 	case estimate.Max > maxCost:
 		return nil, fmt.Errorf("the condition may cost %d, and must cost at most %d", estimate.Max, maxCost)
 	}
-	return e.Program(ast, cel.EvalOptions(cel.OptOptimize))
+	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		return nil, err
+	}
+	out := &condition{program: program}
+	for _, r := range checked.NativeRep().ReferenceMap() {
+		if _, ok := e[r.Name]; ok && !slices.Contains(out.uses, r.Name) {
+			out.uses = append(out.uses, r.Name)
+		}
+	}
+	slices.Sort(out.uses)
+	return out, nil
 }
 
 // issueText is CEL's complaints in one line.
@@ -95,11 +104,15 @@ func issueText(issues *cel.Issues) string {
 }
 
 // sizes tells CEL's estimate how long our strings can be.
-type sizes struct{}
+type sizes struct{ environment }
 
 // EstimateSize bounds the variables; the rest is left to CEL.
-func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
-	if path := n.Path(); len(path) == 1 && variables()[path[0]] == cel.StringType {
+func (s sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
+	path := n.Path()
+	if len(path) != 1 {
+		return nil
+	}
+	if v, ok := s.environment[path[0]]; ok && !v.Number {
 		return &cost.SizeEstimate{Min: 0, Max: maxValue}
 	}
 	return nil
@@ -110,86 +123,11 @@ func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *co
 	return nil
 }
 
-// world is what a condition sees. It is an activation of CEL.
-type world struct {
-	caller    Caller
-	product   string
-	region    string
-	provider  string
-	purpose   string
-	agreement string
-	now       time.Time // in China
-}
-
-func newWorld(req *Request, provider string, agreement *Agreement) *world {
-	w := &world{
-		caller: req.Caller, product: req.Product, region: req.Region, provider: provider,
-		purpose: req.Purpose, now: req.Time.In(yamlfile.China()),
-	}
-	if agreement != nil {
-		w.agreement = agreement.ID
-	}
-	return w
-}
-
-// Parent is part of CEL's activation; there is none.
-func (*world) Parent() cel.Activation { return nil }
-
-// ResolveName gives a variable's value.
-func (w *world) ResolveName(name string) (any, bool) {
-	if rest, isTime := strings.CutPrefix(name, "now."); isTime {
-		return w.clock(rest)
-	}
-	switch name {
-	case "caller.participant":
-		return w.caller.Participant, true
-	case "caller.region":
-		return w.caller.Region, true
-	case "caller.kind":
-		return w.caller.Kind, true
-	case "caller.system":
-		return w.caller.System, true
-	case "product.id":
-		return w.product, true
-	case "product.region":
-		return w.region, true
-	case "product.provider":
-		return w.provider, true
-	case "purpose":
-		return w.purpose, true
-	case "agreement.id":
-		return w.agreement, true
-	}
-	return nil, false
-}
-
-func (w *world) clock(name string) (any, bool) {
-	switch name {
-	case "date":
-		return w.now.Format(time.DateOnly), true
-	case "time":
-		return w.now.Format("15:04"), true
-	case "year":
-		return int64(w.now.Year()), true
-	case "month":
-		return int64(w.now.Month()), true
-	case "day":
-		return int64(w.now.Day()), true
-	case "hour":
-		return int64(w.now.Hour()), true
-	case "minute":
-		return int64(w.now.Minute()), true
-	case "weekday":
-		return int64((w.now.Weekday()+6)%7 + 1), true
-	}
-	return nil, false
-}
-
 var errNotBool = errors.New("the condition did not give a bool")
 
-// holds evaluates a condition. An error means that it has no answer.
-func holds(p cel.Program, w *world) (bool, error) {
-	v, _, err := p.Eval(w)
+// holds evaluates the condition. An error means that it has no answer.
+func (c *condition) holds(w *world) (bool, error) {
+	v, _, err := c.program.Eval(w)
 	if err != nil {
 		return false, err
 	}

@@ -39,6 +39,8 @@ type consideration struct {
 
 	candidates []*Agreement // of the pair, whatever their terms
 	inForce    *Agreement   // the one that is in force and names the purpose
+	emergency  *Emergency   // the one that the caller invokes, in force and for this
+	grant      *grant       // of one of the two; nil for none
 	permits    []*Rule      // those that matched
 
 	out Decision
@@ -80,6 +82,8 @@ func (c *consideration) request() bool {
 			"participant %s is of region %s and kind %s, and its identity says otherwise", caller.ID, caller.Region, caller.Kind)
 	case len(r.Caller.System) > maxValue:
 		return c.deny(layerRequest, problem.PolicyUnevaluable, "the caller's system is longer than %d bytes", maxValue)
+	case r.Delivery.String() == "":
+		return c.deny(layerRequest, problem.DeliveryNotAgreed, "the request does not say how its answer is delivered")
 	}
 	c.step(layerRequest, "", outcomePasses)
 	return true
@@ -99,10 +103,42 @@ func (c *consideration) shareClass() bool {
 	}
 	c.step(layerShareClass, class.String(), outcomePasses)
 	if class == catalogue.Conditional {
-		c.candidates = c.set.byPair[pair{c.req.Caller.Participant, c.product.ID, c.req.Region}]
-		c.inForce = choose(c.candidates, c.req.Purpose, c.req.Time)
+		c.find()
 	}
 	return true
+}
+
+// find looks for what opens a conditional product. Whoever invokes an emergency
+// stands on it alone: were it refused in silence for an agreement, the use
+// would be counted and alarmed as what it is not.
+func (c *consideration) find() {
+	if id := c.req.Emergency; id != "" {
+		if e, ok := c.set.byEmergency[id]; ok && c.whyNotEmergency(e) == "" {
+			c.emergency, c.grant = e, &e.grant
+		}
+		return
+	}
+	c.candidates = c.set.byPair[c.pair()]
+	if c.inForce = choose(c.candidates, c.req.Purpose, c.req.Time); c.inForce != nil {
+		c.grant = &c.inForce.grant
+	}
+}
+
+func (c *consideration) pair() pair {
+	return pair{c.req.Caller.Participant, c.product.ID, c.req.Region}
+}
+
+// whyNotEmergency says why an emergency does not apply, or "".
+func (c *consideration) whyNotEmergency(e *Emergency) string {
+	switch {
+	case e.pair() != c.pair():
+		return "it was not granted to this caller for this product and provider"
+	case !e.names(c.req.Purpose):
+		return fmt.Sprintf("it is for %s, not for %s", strings.Join(e.Purposes, ", "), c.req.Purpose)
+	case !e.InForce(c.req.Time):
+		return fmt.Sprintf("it is in force from %s until %s", e.From.Format(time.RFC3339), e.Until.Format(time.RFC3339))
+	}
+	return ""
 }
 
 // choose finds the agreement that applies. Load made sure that there are not two.
@@ -118,10 +154,10 @@ func choose(of []*Agreement, purpose string, at time.Time) *Agreement {
 // providerDenials evaluates all of the provider's rules, and ends the
 // consideration if one denies or has no answer.
 func (c *consideration) providerDenials() bool {
-	w := newWorld(c.req, c.product.Providers[c.req.Region], c.inForce)
+	w := c.world()
 	var denying, failing *Rule
 	for _, r := range c.product.rules[c.req.Region] {
-		matches, err := holds(r.condition, w)
+		matches, err := r.condition.holds(w)
 		switch {
 		case err != nil:
 			c.step(layerProvider, r.ID, outcomeUnevaluable)
@@ -150,14 +186,34 @@ func (c *consideration) agreement() bool {
 	if c.product.ShareClass == catalogue.Unconditional {
 		return true
 	}
+	if c.req.Emergency != "" {
+		if c.emergency == nil {
+			return c.noEmergency()
+		}
+		c.step(layerAgreement, c.emergency.ID, outcomeEmergency)
+	}
 	for _, a := range c.candidates {
 		c.step(layerAgreement, a.ID, c.standing(a))
 	}
-	if c.inForce == nil {
+	if c.grant == nil {
 		code, detail := c.whyNoAgreement()
 		return c.deny(layerAgreement, code, "%s", detail)
 	}
+	if !slices.Contains(c.grant.delivery, c.req.Delivery) {
+		return c.deny(layerAgreement, problem.DeliveryNotAgreed, "%s allows %s, not %s",
+			c.grant.id, deliveryNamesOf(c.grant.delivery), c.req.Delivery)
+	}
 	return true
+}
+
+// noEmergency tells nobody of the emergencies of others.
+func (c *consideration) noEmergency() bool {
+	e, known := c.set.byEmergency[c.req.Emergency]
+	if !known || e.pair() != c.pair() {
+		return c.deny(layerAgreement, problem.EmergencyInvalid, "%q was not granted to %s for %s of region %s",
+			shown(c.req.Emergency), c.req.Caller.Participant, c.product.ID, c.req.Region)
+	}
+	return c.deny(layerAgreement, problem.EmergencyInvalid, "%s: %s", e.ID, c.whyNotEmergency(e))
 }
 
 func (c *consideration) standing(a *Agreement) string {
@@ -217,8 +273,11 @@ func (c *consideration) fields() bool {
 	for _, r := range c.permits {
 		joined.tighten(r.layer)
 	}
-	if c.inForce != nil {
-		joined.tighten(c.inForce.layer)
+	if c.grant != nil {
+		joined.tighten(c.grant.layer)
+	}
+	if c.req.Delivery == Verify {
+		joined.keepOnly()
 	}
 	wanted, ok := c.asked(joined)
 	if !ok {
@@ -234,7 +293,8 @@ func (c *consideration) fields() bool {
 		return c.deny(layerFields, problem.FieldWithheld, "no field of %s is left to release", c.product.ID)
 	}
 	c.step(layerFields, Permit.String(), outcomeReleased)
-	c.out.Effect, c.out.Obligations, c.out.Agreement = Permit, released, c.inForce
+	c.out.Effect, c.out.Obligations = Permit, released
+	c.out.Agreement, c.out.Emergency = c.inForce, c.emergency
 	return true
 }
 
@@ -280,8 +340,11 @@ func (c *consideration) whyDropped(leaf int) string {
 			return fmt.Sprintf("dropped by rule %s (%s)", r.ID, r.NameZH)
 		}
 	}
-	if c.inForce != nil && c.inForce.layer[leaf].Action == redact.Drop {
-		return fmt.Sprintf("not in agreement %s", c.inForce.ID)
+	if c.grant != nil && c.grant.layer[leaf].Action == redact.Drop {
+		return "not in " + c.grant.id
+	}
+	if c.req.Delivery == Verify {
+		return "what is masked or hashed cannot be verified"
 	}
 	return "the layers ask for different masks"
 }

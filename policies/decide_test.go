@@ -205,7 +205,7 @@ func TestDecideFields(t *testing.T) {
 		},
 		"asked and not in the agreement": {
 			change: func(_ w, q q) { q.Asked = []string{"price", "text"} }, code: problem.FieldWithheld,
-			detail: "text: not in agreement first",
+			detail: "text: not in first",
 		},
 		"asked and dropped by the rule": {
 			change: func(w w, q q) { w.rules[0].fields = map[string]string{"unit": "drop"}; q.Asked = []string{"unit"} },
@@ -324,13 +324,13 @@ func TestZeroDenies(t *testing.T) {
 	if d := (policies.Decision{}); d.Effect != policies.Deny || d.Effect.String() != "deny" {
 		t.Error("the zero decision permits")
 	}
-	// Each part of a request that is left out denies; the system may be empty.
+	// Each part of a request that must be there denies when it is left out.
 	full := reflect.ValueOf(simpleRequest())
 	for i := range full.NumField() {
 		request := simpleRequest()
 		reflect.ValueOf(&request).Elem().Field(i).SetZero()
 		name := full.Type().Field(i).Name
-		if d := set.Decide(request); (d.Effect == policies.Permit) != (name == "Asked") {
+		if d := set.Decide(request); (d.Effect == policies.Permit) != (name == "Asked" || name == "Emergency") {
 			t.Errorf("without %s: %v %s", name, d.Effect, d.Code)
 		}
 	}

@@ -36,7 +36,8 @@ func crowd(t testing.TB, n int) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLoader(cat, environment(t))
+	c := newCompiler(t)
+	l := newLoader(cat, c.environment, c.env)
 	rule.WriteString("product: thing\nproviders: [provider]\nrules:\n")
 	for _, r := range []string{
 		`{id: one, nameZH: 甲, effect: permit, when: 'caller.kind == "commerce" && caller.region != product.region && purpose == "monitoring"', obligations: {classes: {internal: keep}}}`,
@@ -45,21 +46,25 @@ func crowd(t testing.TB, n int) *Set {
 		rule.WriteString("  - " + r + "\n")
 	}
 	var f ruleFile
-	if doc, ok := l.read(fstest.MapFS{"r.yaml": {Data: []byte(rule.String())}}, "r.yaml", &f); ok {
+	if doc, ok := l.read(fstest.MapFS{"r.yaml": {Data: []byte(rule.String())}}, "r.yaml", &f, yamlfile.Day); ok {
 		l.addRules(doc, &f)
 	}
 	// The agreements are added as Load adds them, without the time that it takes
 	// to write and to read ten thousand files.
 	for i := range n {
 		l.addAgreement(&yamlfile.Document{File: "a.yaml"}, &Agreement{
-			ID: fmt.Sprintf("agreement-%d", i), Basis: []string{"某条例"}, Method: "service", Provider: "provider", Region: "500000",
-			Product: "thing", Major: 1, Consumer: fmt.Sprintf("c%d", i), Purposes: []string{"monitoring"},
+			ID: fmt.Sprintf("agreement-%d", i), Method: "service",
+			Clauses: Clauses{
+				Basis: []string{"某条例"}, Provider: "provider", Region: "500000",
+				Product: "thing", Major: 1, Consumer: fmt.Sprintf("c%d", i), Purposes: []string{"monitoring"},
+				Fields: map[string]redact.Obligation{everyField: {Action: redact.Keep}},
+				Quota:  Quota{RequestsPerMinute: 1, RecordsPerDay: 1},
+			},
 			Term: Term{
 				NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, yamlfile.China()),
 				NotAfter:  time.Date(2026, 12, 31, 0, 0, 0, 0, yamlfile.China()),
 			},
-			Fields: map[string]redact.Obligation{everyField: {Action: redact.Keep}},
-			Quota:  Quota{RequestsPerMinute: 1, RecordsPerDay: 1}, NoOnwardSharing: true,
+			NoOnwardSharing: true,
 		})
 	}
 	if err := l.faults.Err(); err != nil {
@@ -71,7 +76,7 @@ func crowd(t testing.TB, n int) *Set {
 func requestOf(i int) Request {
 	return Request{
 		Caller:  Caller{Participant: fmt.Sprintf("c%d", i), Region: "510000", Kind: "commerce"},
-		Product: "thing", Region: "500000", Purpose: "monitoring", Time: time.Date(2026, 6, 1, 0, 0, 0, i, time.UTC),
+		Product: "thing", Region: "500000", Purpose: "monitoring", Delivery: Page, Time: time.Date(2026, 6, 1, 0, 0, 0, i, time.UTC),
 	}
 }
 

@@ -26,6 +26,16 @@ func (l layer) tighten(other layer) {
 	}
 }
 
+// keepOnly drops what is not kept as it is: whether a statement is true is
+// said of the value or not at all.
+func (l layer) keepOnly() {
+	for i := range l {
+		if l[i].Action != redact.Keep {
+			l[i] = redact.Obligation{}
+		}
+	}
+}
+
 // product is a catalogue entry, prepared for decisions.
 type product struct {
 	*catalogue.Product

@@ -106,7 +106,7 @@ func TestLoadFaults(t *testing.T) {
 
 		"unknown key":           {agreed("scope:", "scop:"), `agreements/a.yaml:4:1: unknown key "scop"`},
 		"agreement id":          {agreed("id: pq-1", "id: PQ 1"), "agreements/a.yaml:1:5: PQ 1: an id is 3 to 63"},
-		"agreement twice":       {files(agreement, agreementA, "agreements/b.yaml", agreementA), "agreements/b.yaml:1:5: pq-1: an agreement with this id exists already"},
+		"agreement twice":       {files(agreement, agreementA, "agreements/b.yaml", agreementA), "agreements/b.yaml:1:5: pq-1: an agreement or emergency with this id exists already"},
 		"basis":                 {agreed("[某条例]", "[]"), "basis names no law or duty"},
 		"method":                {agreed("method: service", "method: file"), `price_quote is delivered by service, not by "file"`},
 		"term turned":           {agreed("2026-12-31", "2025-12-31"), "agreements/a.yaml:6:41: pq-1: it ends before it begins"},
@@ -163,7 +163,7 @@ func TestFaultsOfFields(t *testing.T) {
 		"block in an agreement":   {func(w *worldOf) { w.agreements[0].fields["person"] = "keep" }, `first: "person" is a block`},
 		"secret in a rule":        {func(w *worldOf) { w.rules[0].fields = map[string]string{"reporter": "hash"} }, `"reporter" is secret and never released`},
 		"secret in an agreement":  {func(w *worldOf) { w.agreements[0].fields["reporter"] = "hash" }, `"reporter" is secret and never released`},
-		"unconditional agreement": {func(w *worldOf) { w.share = catalogue.Unconditional }, "thing is shared unconditionally, so an agreement has no effect"},
+		"unconditional agreement": {func(w *worldOf) { w.share = catalogue.Unconditional }, "thing is shared unconditionally, so this has no effect"},
 		"too many of a pair": {func(w *worldOf) {
 			for i := range 64 {
 				a := simple().agreements[0]

@@ -454,7 +454,7 @@ func (g generator) request(w *worldOf) policies.Request {
 	p := pick(g, w.participants...)
 	q := policies.Request{
 		Caller:  policies.Caller{Participant: p.id, Region: p.region, Kind: p.kind, System: pick(g, "", "desk", "other")},
-		Product: "thing", Region: pick(g, regionA, regionB), Purpose: pick(g, purposesOf...),
+		Product: "thing", Region: pick(g, regionA, regionB), Purpose: pick(g, purposesOf...), Delivery: policies.Page,
 		Time: time.Date(2026, time.Month(3+g.IntN(7)), 1+g.IntN(28), g.IntN(24), g.IntN(60), 0, 0, time.UTC),
 	}
 	if g.chance(30) {

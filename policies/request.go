@@ -16,7 +16,12 @@ type Request struct {
 	Region  string   // whose records: the region of the provider
 	Asked   []string // leaf or block paths; empty: all that may be had
 	Purpose string
-	Time    time.Time
+	// Delivery is how the answer is to leave; none is denied.
+	Delivery Delivery
+	// Emergency is the id of the emergency access that the caller invokes; "":
+	// none, the request stands on its agreement.
+	Emergency string
+	Time      time.Time
 }
 
 // Caller is who asks, as identity established it.
@@ -62,10 +67,25 @@ type Decision struct {
 	// Obligations say what is done with each field; nil with Deny. A field that
 	// they do not name is dropped.
 	Obligations redact.Obligations
-	// Agreement is the one under which the answer is given; nil with Deny, and
-	// for an unconditional product.
+	// Agreement is the one under which the answer is given; nil with Deny, for
+	// an unconditional product, and in an emergency.
 	Agreement *Agreement
+	// Emergency is the emergency access that took the agreement's place, nil if
+	// none did. Whoever serves such a request raises the alarm.
+	Emergency *Emergency
 	Steps     []Step
+}
+
+// Under is what the answer is given under: the id of an agreement or an
+// emergency, and what it allows; ok is false for what needs neither.
+func (d *Decision) Under() (id string, allowed Quota, ok bool) {
+	switch {
+	case d.Emergency != nil:
+		return d.Emergency.ID, d.Emergency.Quota, true
+	case d.Agreement != nil:
+		return d.Agreement.ID, d.Agreement.Quota, true
+	}
+	return "", Quota{}, false
 }
 
 // Step is one line of a decision's derivation.
@@ -100,4 +120,5 @@ const (
 	outcomeNotStarted   = "not_started"
 	outcomeEnded        = "ended"
 	outcomeReleased     = "released"
+	outcomeEmergency    = "emergency" // stands in for an agreement
 )

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"slices"
 
-	"cel.dev/cel-go/cel"
-
 	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
@@ -28,7 +26,7 @@ type Rule struct {
 	Classes map[redact.Sensitivity]redact.Obligation
 	Fields  map[string]redact.Obligation
 
-	condition cel.Program
+	condition *condition
 	layer     layer
 }
 
@@ -109,7 +107,7 @@ func (l *loader) rule(doc *yamlfile.Document, p *product, s *ruleShape, i int) *
 	if !ruleID.MatchString(s.ID) {
 		fault("an id is 2 to 63 of a-z, 0-9 and _, and begins with a letter", "id")
 	}
-	condition, err := compile(l.env, s.When)
+	condition, err := l.set.names.compile(l.env, s.When)
 	if err != nil {
 		fault(err.Error(), "when")
 	}

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"cel.dev/cel-go/cel"
 
@@ -21,10 +23,11 @@ import (
 
 // The folders of a directory of policies, and what the names of test files end in.
 const (
-	rulesDir      = "rules"
-	agreementsDir = "agreements"
-	testSuffix    = "_test.yaml"
-	maxFiles      = 20_000 // in each folder
+	rulesDir       = "rules"
+	agreementsDir  = "agreements"
+	emergenciesDir = "emergencies"
+	testSuffix     = "_test.yaml"
+	maxFiles       = 20_000 // in each folder
 )
 
 //go:embed shipped
@@ -39,42 +42,57 @@ func Shipped() fs.FS {
 	return dir
 }
 
-// Set is the rules and agreements of a directory over one catalogue. It is
+// Folders are those that policies lie in, with the cases beside them.
+func Folders() []string { return []string{rulesDir, agreementsDir, emergenciesDir} }
+
+// Set is the rules, agreements and emergencies of a directory over one catalogue. It is
 // immutable and safe for concurrent use; what its methods return is shared and
 // must not be changed.
 type Set struct {
 	cat         *catalogue.Catalogue
+	names       environment
 	products    map[string]*product
 	rules       []*Rule
 	byAgreement map[string]*Agreement
 	byPair      map[pair][]*Agreement // by the beginning of their terms
-	version     string
+	byEmergency map[string]*Emergency
+	// emergencyPairs are the pairs with an emergency, ended ones too, as with
+	// agreements: who was given access may know what it was to.
+	emergencyPairs map[pair]bool
+	version        string
 }
 
-// Load reads rules/*.yaml and agreements/*.yaml of a directory and checks them
-// against the catalogue. Everything that is wrong is reported at once, as
+// Load reads rules/*.yaml, agreements/*.yaml and emergencies/*.yaml of a
+// directory and checks them against the catalogue. Everything that is wrong is reported at once, as
 // problem.ConfigInvalid whose detail has a line for each fault:
 // file:line:column, what, and what to do.
 func Load(dir fs.FS, cat *catalogue.Catalogue) (*Set, error) {
-	e, err := newEnvironment()
+	names := newEnvironment()
+	e, err := names.cel()
 	if err != nil {
 		return nil, fmt.Errorf("set up the environment of conditions: %w", err)
 	}
-	l := newLoader(cat, e)
-	rules, agreements := l.list(dir, rulesDir), l.list(dir, agreementsDir)
+	l := newLoader(cat, names, e)
+	rules, agreements, emergencies := l.list(dir, rulesDir), l.list(dir, agreementsDir), l.list(dir, emergenciesDir)
 	if len(rules)+len(agreements) == 0 && len(l.faults) == 0 {
 		l.faults = append(l.faults, yamlfile.Fault{File: ".", Text: "there are no policies here: rules/*.yaml and agreements/*.yaml"})
 	}
 	for _, file := range rules {
 		var f ruleFile
-		if doc, ok := l.read(dir, file, &f); ok {
+		if doc, ok := l.read(dir, file, &f, yamlfile.Day); ok {
 			l.addRules(doc, &f)
 		}
 	}
 	for _, file := range agreements {
 		a := new(Agreement)
-		if doc, ok := l.read(dir, file, a); ok {
+		if doc, ok := l.read(dir, file, a, yamlfile.Day); ok {
 			l.addAgreement(doc, a)
+		}
+	}
+	for _, file := range emergencies {
+		e := new(Emergency)
+		if doc, ok := l.read(dir, file, e, parseInstant); ok {
+			l.addEmergency(doc, e)
 		}
 	}
 	if len(l.faults) > 0 {
@@ -92,10 +110,11 @@ type loader struct {
 	canonical [][]byte
 }
 
-func newLoader(cat *catalogue.Catalogue, e *cel.Env) *loader {
+func newLoader(cat *catalogue.Catalogue, names environment, e *cel.Env) *loader {
 	set := &Set{
-		cat: cat, products: map[string]*product{},
+		cat: cat, names: names, products: map[string]*product{},
 		byAgreement: map[string]*Agreement{}, byPair: map[pair][]*Agreement{},
+		byEmergency: map[string]*Emergency{}, emergencyPairs: map[pair]bool{},
 	}
 	for _, p := range cat.Products() {
 		set.products[p.ID] = newProduct(p, cat.Sensitivities(p.ID))
@@ -130,9 +149,11 @@ func (l *loader) list(dir fs.FS, folder string) []string {
 	return out
 }
 
-func (l *loader) read(dir fs.FS, file string, shape any) (*yamlfile.Document, bool) {
+// read reads a file into a shape; at reads the times in it: days of a term,
+// instants of an emergency.
+func (l *loader) read(dir fs.FS, file string, shape any, at func(string) (time.Time, error)) (*yamlfile.Document, bool) {
 	doc, faults := yamlfile.Read(dir, file, shape, yamlfile.Text(redact.Parse), yamlfile.Text(redact.ParseSensitivity),
-		yamlfile.Text(parseEffect), yamlfile.Text(yamlfile.Day))
+		yamlfile.Text(parseEffect), yamlfile.Text(ParseDelivery), yamlfile.Text(at))
 	l.faults = append(l.faults, faults...)
 	l.canonical = append(l.canonical, doc.Canonical())
 	return doc, len(faults) == 0
@@ -180,6 +201,19 @@ func (s *Set) Agreements(consumer, product, region string) []*Agreement {
 	return sortedByID(out)
 }
 
+// Emergency finds an emergency access by its id, whether or not it is in force.
+func (s *Set) Emergency(id string) (*Emergency, bool) {
+	e, ok := s.byEmergency[id]
+	return e, ok
+}
+
+// Emergencies are all of them, by id: those that are in force, were, or will be.
+func (s *Set) Emergencies() []*Emergency {
+	out := slices.Collect(maps.Values(s.byEmergency))
+	slices.SortFunc(out, func(a, b *Emergency) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
 func sortedByID(of []*Agreement) []*Agreement {
 	slices.SortFunc(of, func(a, b *Agreement) int { return strings.Compare(a.ID, b.ID) })
 	return of
@@ -197,5 +231,5 @@ func (s *Set) MayKnow(participant string, p *catalogue.Product, region string) b
 		return false
 	}
 	return p.Visibility == catalogue.Participants || provider == participant ||
-		len(s.byPair[pair{participant, p.ID, region}]) > 0
+		len(s.byPair[pair{participant, p.ID, region}]) > 0 || s.emergencyPairs[pair{participant, p.ID, region}]
 }

@@ -194,7 +194,7 @@ func simple() *worldOf {
 func simpleRequest() policies.Request {
 	return policies.Request{
 		Caller:  policies.Caller{Participant: "consumer", Region: regionB, Kind: "commerce", System: "desk"},
-		Product: "thing", Region: regionA, Purpose: "monitoring", Time: at("2026-06-01T09:30:00+08:00"),
+		Product: "thing", Region: regionA, Purpose: "monitoring", Delivery: policies.Page, Time: at("2026-06-01T09:30:00+08:00"),
 	}
 }
 

@@ -112,7 +112,7 @@ func isJSON(file string) bool {
 func (w *world) released(region string, p *catalogue.Product, c *catalogue.Participant, purpose string) int {
 	d := w.policies.Decide(policies.Request{
 		Caller:  policies.Caller{Participant: c.ID, Region: c.Region, Kind: c.Kind},
-		Product: p.ID, Region: region, Purpose: purpose, Time: time.Now(),
+		Product: p.ID, Region: region, Purpose: purpose, Delivery: policies.Page, Time: time.Now(),
 	})
 	n := 0
 	for _, o := range d.Obligations {

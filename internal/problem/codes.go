@@ -45,6 +45,8 @@ const (
 	AgreementMissing   Code = "agreement_missing"
 	AgreementEarly     Code = "agreement_not_started"
 	AgreementEnded     Code = "agreement_ended"
+	DeliveryNotAgreed  Code = "delivery_not_agreed"
+	EmergencyInvalid   Code = "emergency_not_in_force"
 	ShareWithheld      Code = "share_class_withheld"
 	ProviderDenied     Code = "provider_denied"
 	FieldWithheld      Code = "field_withheld"

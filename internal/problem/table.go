@@ -151,6 +151,14 @@ var requests = []Entry{
 		"apply for a renewal", "请申请续期",
 	},
 	{
+		DeliveryNotAgreed, http.StatusForbidden,
+		"the agreement does not allow this way of delivery", "提供方式不在共享协议范围内", "use one that the detail names", "请使用 detail 所列提供方式",
+	},
+	{
+		EmergencyInvalid, http.StatusForbidden,
+		"this emergency access is not in force for this", "应急调用未授予或不适用", "use the agreement, or have it granted anew", "请按共享协议调用，或重新授予",
+	},
+	{
 		ShareWithheld, http.StatusForbidden,
 		"the product is not shared (不予共享)", "该目录条目不予共享",
 		"see the catalogue for the legal basis", "法律依据见目录",

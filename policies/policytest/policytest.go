@@ -139,7 +139,7 @@ func (r *runner) request(c *testShape, defaults *given, fault func(string, ...an
 	if defaults != nil {
 		g = g.or(*defaults)
 	}
-	req := policies.Request{Product: g.Product, Region: g.Region, Purpose: g.Purpose, Asked: g.Asked}
+	req := policies.Request{Product: g.Product, Region: g.Region, Purpose: g.Purpose, Asked: g.Asked, Delivery: policies.Page}
 	if g.At == nil {
 		fault("there is no time: say at")
 		return req
