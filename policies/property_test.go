@@ -43,6 +43,8 @@ func TestStricterPoliciesNeverReleaseMore(t *testing.T) {
 		"a rule drops a field":                         generator.dropInRule,
 		"an agreement drops a field":                   generator.dropInAgreement,
 		"a consumer's agreements are taken away":       generator.removeAgreements,
+		"emergency access is taken back":               generator.removeEmergencies,
+		"an emergency drops a field":                   generator.dropInEmergency,
 		"a purpose is taken out of an agreement":       generator.removePurpose,
 		"a field's class is tightened to secret":       generator.makeSecret,
 		"the share class is tightened":                 generator.tightenShare,
@@ -51,7 +53,7 @@ func TestStricterPoliciesNeverReleaseMore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			changed, permitted, lost := 0, 0, 0
-			for seed := range uint64(8) {
+			for seed := range uint64(16) {
 				before := newGenerator(2000 + seed).world()
 				after := newGenerator(2000 + seed).world() // the same, not shared
 				g := newGenerator(3000 + seed)
@@ -136,13 +138,13 @@ func (g generator) removeAgreements(w *worldOf) bool {
 }
 
 func (g generator) removePurpose(w *worldOf) bool {
+	some := false
 	for i := range w.agreements {
 		if p := w.agreements[i].purposes; len(p) > 1 {
-			w.agreements[i].purposes = p[1:]
-			return true
+			w.agreements[i].purposes, some = p[1:], true
 		}
 	}
-	return false
+	return some
 }
 
 func (g generator) makeSecret(w *worldOf) bool {
@@ -157,7 +159,24 @@ func (g generator) makeSecret(w *worldOf) bool {
 			return false
 		}
 	}
+	for i := range w.emergencies {
+		delete(w.emergencies[i].fields, leaf)
+	}
 	return true
+}
+
+func (g generator) removeEmergencies(w *worldOf) bool {
+	some := len(w.emergencies) > 0
+	w.emergencies = nil
+	return some
+}
+
+func (g generator) dropInEmergency(w *worldOf) bool {
+	leaf := g.someLeaf(w)
+	for i := range w.emergencies {
+		w.emergencies[i].fields[leaf] = "drop"
+	}
+	return len(w.emergencies) > 0
 }
 
 func (g generator) tightenShare(w *worldOf) bool {

@@ -25,6 +25,7 @@ type worldOf struct {
 	participants []participantOf
 	rules        []ruleOf
 	agreements   []agreementOf
+	emergencies  []emergencyOf
 }
 
 type participantOf struct {
@@ -46,6 +47,13 @@ type agreementOf struct {
 	purposes                       []string
 	from, to                       string // days
 	fields                         map[string]string
+	delivery                       []policies.Delivery // none: not written
+}
+
+// emergencyOf has instants where an agreement has days.
+type emergencyOf struct {
+	agreementOf
+	reason, by string
 }
 
 // The providers are fixed; the rest of a world varies.
@@ -135,18 +143,32 @@ func (w *worldOf) policyFiles() fstest.MapFS {
 		}
 		out[fmt.Sprintf("rules/%03d.yaml", i)] = &fstest.MapFile{Data: []byte(b.String())}
 	}
-	for _, a := range w.agreements {
-		var b strings.Builder
-		fmt.Fprintf(&b, "id: %s\nbasis: [依据]\nscenario: 场景\nscope: 范围\nmethod: service\nterm: {notBefore: %s, notAfter: %s}\n"+
-			"provider: %s\nregion: %q\nproduct: thing\nmajor: 1\nconsumer: %s\npurposes: [%s]\nfields: {",
-			a.id, a.from, a.to, a.provider, a.region, a.consumer, strings.Join(a.purposes, ", "))
-		for _, f := range slices.Sorted(maps.Keys(a.fields)) {
-			fmt.Fprintf(&b, "%q: %q, ", f, a.fields[f])
-		}
-		b.WriteString("}\nquota: {requestsPerMinute: 10, recordsPerDay: 1000}\nnoOnwardSharing: true\n")
-		out["agreements/"+a.id+".yaml"] = &fstest.MapFile{Data: []byte(b.String())}
+	for i := range w.agreements {
+		a := &w.agreements[i]
+		out["agreements/"+a.id+".yaml"] = &fstest.MapFile{Data: fmt.Appendf(nil,
+			"scope: 范围\nmethod: service\nnoOnwardSharing: true\nterm: {notBefore: %s, notAfter: %s}\n%s", a.from, a.to, a.clauses())}
+	}
+	for i := range w.emergencies {
+		e := &w.emergencies[i]
+		out["emergencies/"+e.id+".yaml"] = &fstest.MapFile{Data: fmt.Appendf(nil,
+			"reason: %s\ngrantedBy: [%s]\nfrom: %s\nuntil: %s\n%s", e.reason, e.by, e.from, e.to, e.clauses())}
 	}
 	return out
+}
+
+func (a *agreementOf) clauses() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "id: %s\nbasis: [依据]\nscenario: 场景\nprovider: %s\nregion: %q\nproduct: thing\nmajor: 1\nconsumer: %s\npurposes: [%s]\n",
+		a.id, a.provider, a.region, a.consumer, strings.Join(a.purposes, ", "))
+	if len(a.delivery) > 0 {
+		fmt.Fprintf(&b, "delivery: [%s]\n", strings.Trim(strings.ReplaceAll(fmt.Sprint(a.delivery), " ", ", "), "[]"))
+	}
+	b.WriteString("fields: {")
+	for _, f := range slices.Sorted(maps.Keys(a.fields)) {
+		fmt.Fprintf(&b, "%q: %q, ", f, a.fields[f])
+	}
+	b.WriteString("}\nquota: {requestsPerMinute: 10, recordsPerDay: 1000}\n")
+	return b.String()
 }
 
 func (w *worldOf) catalogue(t testing.TB) *catalogue.Catalogue {
@@ -188,6 +210,18 @@ func simple() *worldOf {
 			purposes: []string{"monitoring"}, from: "2026-01-01", to: "2026-12-31",
 			fields: map[string]string{"*": "keep", "person.name": "mask:name", "person.phone": "keep"},
 		}},
+	}
+}
+
+// flood is an emergency access of the consumer of the simple world, for
+// something that its agreement does not open.
+func flood() emergencyOf {
+	return emergencyOf{
+		agreementOf: agreementOf{
+			id: "flood", provider: providerA, region: regionA, consumer: "consumer", purposes: []string{"handling"},
+			from: "2026-06-01T08:00:00+08:00", to: "2026-06-02T08:00:00+08:00", fields: map[string]string{"text": "keep"},
+		},
+		reason: "natural_disaster", by: "li.si, wang.wu",
 	}
 }
 
