@@ -16,6 +16,7 @@
 //	memory.go   Memory: a Store in this process
 //	admit.go    Admission: per address before anything costs, per caller once it is known
 //	reserve.go  Reserve and Reservation: what an agreement allows of requests and records
+//	subjects.go SubjectStore: how many different subjects a consumer may learn of in a day
 //	degrade.go  Degrade: what happens while the shared store does not answer
 //
 // A Store shared by all replicas is in internal/redis. quotatest is the suite

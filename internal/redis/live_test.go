@@ -102,6 +102,17 @@ func TestLiveQuotaStore(t *testing.T) {
 	})
 }
 
+func TestLiveSubjectStore(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	var part atomic.Int64
+	quotatest.RunSubjects(t, func(t *testing.T) (quota.SubjectStore, quotatest.Clock) {
+		t.Helper()
+		c := open(t, redis.Config{URL: s.url(), Timeout: 5 * time.Second, Prefix: fmt.Sprint(part.Add(1), ":")})
+		return c.SubjectStore(), quotatest.WallClock{}
+	})
+}
+
 // The script in the real server's Lua decides as the one in the stand-in: the
 // store itself compares each decision with the pure function's, so it is
 // enough that none of many is an error, and that the key has a life of its own.

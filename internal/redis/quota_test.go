@@ -44,6 +44,16 @@ func TestQuotaStore(t *testing.T) {
 	})
 }
 
+func TestSubjectStore(t *testing.T) {
+	t.Parallel()
+	quotatest.RunSubjects(t, func(t *testing.T) (quota.SubjectStore, quotatest.Clock) {
+		t.Helper()
+		m := miniredis.RunT(t)
+		c := open(t, redis.Config{URL: "redis://" + m.Addr(), Timeout: patient})
+		return c.SubjectStore(), quotatest.NewFakeClock(m.SetTime)
+	})
+}
+
 // Replicas have no say in what time it is: their own clocks pass here, the
 // server's stands still, and nothing comes back.
 func TestOnlyTheServersClockCounts(t *testing.T) {
