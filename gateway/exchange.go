@@ -76,7 +76,7 @@ func (g *Gateway) certified(ctx context.Context, snap *Snapshot, c Credentials, 
 }
 
 // decide is step 12. What the caller may not know of does not exist for it.
-func (x *exchange) decide() error {
+func (x *exchange) decide(ctx context.Context) error {
 	product, ok := x.snap.Catalogue.Product(x.req.Product)
 	if !ok || !x.snap.Policies.MayKnow(x.caller.Participant, product, x.Region) {
 		return problem.New(problem.ProductUnknown, "")
@@ -90,12 +90,23 @@ func (x *exchange) decide() error {
 			Participant: x.caller.Participant, Region: x.caller.Region, Kind: x.caller.Kind, System: x.caller.System,
 		},
 		Product: product.ID, Region: x.Region, Asked: x.req.Fields, Purpose: x.req.Purpose,
-		Delivery: policies.Page, Time: x.now,
+		Delivery: policies.Page, Emergency: x.req.Emergency, Time: x.now,
 	})
 	if x.decision.Effect != policies.Permit {
 		return problem.New(x.decision.Code, "%s", x.decision.Detail)
 	}
+	x.alarm(ctx)
 	return nil
+}
+
+// alarm makes every use of emergency access seen: here, in the ledger's entry
+// and in the metrics.
+func (x *exchange) alarm(ctx context.Context) {
+	if e := x.decision.Emergency; e != nil {
+		x.Logger.ErrorContext(ctx, "emergency access is used", slog.String("emergency", e.ID), slog.String("reason", e.Reason),
+			slog.Any("granted_by", e.GrantedBy), slog.Time("until", e.Until), slog.String("consumer", x.caller.Participant),
+			slog.String("system", x.caller.System), slog.String("product", x.product.ID), slog.String("purpose", x.req.Purpose))
+	}
 }
 
 // open reads the cursor, which belongs to this caller, product and purpose.
@@ -114,9 +125,9 @@ func (x *exchange) owner() receipt.Owner {
 // unconditionally is served within a limit of this process (design, section 6).
 func (x *exchange) reserve(ctx context.Context) error {
 	claim := quota.Claim{Agreement: x.caller.Participant + "/" + x.product.ID, Allowance: unagreed, Records: int64(x.req.Limit)}
-	if a := x.decision.Agreement; a != nil {
-		claim.Agreement = a.ID
-		claim.Allowance = quota.Allowance{RequestsPerMinute: a.Quota.RequestsPerMinute, RecordsPerDay: a.Quota.RecordsPerDay}
+	if id, allowed, ok := x.decision.Under(); ok {
+		claim.Agreement = id
+		claim.Allowance = quota.Allowance{RequestsPerMinute: allowed.RequestsPerMinute, RecordsPerDay: allowed.RecordsPerDay}
 	}
 	r, degraded, err := x.Quota.Reserve(ctx, x.product.ShareClass == catalogue.Unconditional, claim)
 	if degraded {
@@ -133,26 +144,19 @@ var unagreed = quota.Allowance{RequestsPerMinute: 600, RecordsPerDay: 10_000_000
 // also when the caller has hung up.
 func (x *exchange) settle(ctx context.Context) {
 	if err := x.reservation.Settle(ctx, x.released); err != nil {
-		x.Logger.WarnContext(ctx, "quota was not refunded", slog.String("agreement", x.agreementID()), slog.Any("error", err))
+		x.Logger.WarnContext(ctx, "quota was not refunded", slog.String("agreement", x.under()), slog.Any("error", err))
 	}
 }
 
 // query is steps 14 and 15: what feed reads, and the View each record passes.
 func (x *exchange) query(ctx context.Context) feed.Query {
-	var hashKey []byte
-	if key := x.snap.HashKeys[x.product.ID]; key != nil && x.decision.Agreement != nil {
-		// A key for each agreement: equal values are equal within one and
-		// say nothing across two.
-		h := hmac.New(sha256.New, key)
-		h.Write([]byte(x.decision.Agreement.ID))
-		hashKey = h.Sum(nil)
-	}
-	run := schemas.NewRun(hashKey, x.Unseal.Session(ctx, sealed.Prefix(x.product.ID)))
+	run := schemas.NewRun(x.hashKey(), x.Unseal.Session(ctx, sealed.Prefix(x.product.ID)))
 	canonical := x.decision.Obligations.Canonical()
 	return feed.Query{
 		Topic:            record.Topic(x.Region, x.product.ID, x.product.Major),
 		Cursor:           x.cursor,
 		Limit:            int(x.reservation.Granted()),
+		Subject:          x.subject(),
 		HideDecisionTime: x.decision.Obligations.Of(x.product.DecisionTime).Action != redact.Keep,
 		Redact: func(dst, value, key []byte) ([]byte, *schemas.Schema, error) {
 			id, body, err := schemas.SplitFrame(value)
@@ -173,10 +177,58 @@ func (x *exchange) query(ctx context.Context) feed.Query {
 	}
 }
 
+// hashKey is a key for each agreement: equal values are equal within one and
+// say nothing across two.
+func (x *exchange) hashKey() []byte {
+	key := x.snap.HashKeys[x.product.ID]
+	if key == nil || x.under() == "" {
+		return nil
+	}
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(x.under()))
+	return h.Sum(nil)
+}
+
+// subject makes what stands for the subject of a record; nil if the agreement
+// does not count them. Without a key nothing can be told apart, and
+// admitSubjects then refuses.
+func (x *exchange) subject() func(key []byte) quota.Subject {
+	secret := x.hashKey()
+	if x.subjectsPerDay() == quota.Unlimited || secret == nil {
+		return nil
+	}
+	h := hmac.New(sha256.New, secret)
+	var sum []byte
+	return func(key []byte) (s quota.Subject) {
+		h.Reset()
+		h.Write([]byte("subject\x00"))
+		h.Write(key)
+		sum = h.Sum(sum[:0])
+		copy(s[:], sum)
+		return s
+	}
+}
+
+func (x *exchange) subjectsPerDay() int64 {
+	if _, allowed, ok := x.decision.Under(); ok && allowed.SubjectsPerDay != nil {
+		return *allowed.SubjectsPerDay
+	}
+	return quota.Unlimited
+}
+
+// admitSubjects counts whom the page is about, before it is recorded or leaves.
+func (x *exchange) admitSubjects(ctx context.Context, page *feed.Page) error {
+	perDay := x.subjectsPerDay()
+	if perDay != quota.Unlimited && int64(len(page.Subjects)) != page.Records {
+		return problem.New(problem.QuotaUnavailable, "there is no key to tell the subjects of %s apart with", x.product.ID)
+	}
+	return quota.AdmitSubjects(ctx, x.Subjects, x.under(), perDay, page.Subjects)
+}
+
 // render makes the answer and its unsigned receipt, which is nil for a page
 // with nothing in it.
 func (x *exchange) render(page *feed.Page) (*Release, *receipt.Receipt, error) {
-	out := &Release{Format: x.req.Format, Records: page.Records, AtEnd: page.Next.AtEnd()}
+	out := &Release{Format: x.req.Format, Records: page.Records, AtEnd: page.Next.AtEnd(), Emergency: x.emergencyID()}
 	if len(x.snap.CursorKeys) == 0 {
 		return nil, nil, problem.New(problem.VaultUnavailable, "there is no cursor key")
 	}
@@ -192,8 +244,8 @@ func (x *exchange) render(page *feed.Page) (*Release, *receipt.Receipt, error) {
 	digest.Write(out.Body)
 	obligations := sha256.Sum256([]byte(x.decision.Obligations.Canonical()))
 	return out, &receipt.Receipt{
-		Region: x.Region, Product: x.product.ID, Schemas: page.Schemas, Agreement: x.agreementID(), Purpose: x.req.Purpose,
-		Provider: x.product.Providers[x.Region], Consumer: x.caller.Participant, System: x.caller.System,
+		Region: x.Region, Product: x.product.ID, Schemas: page.Schemas, Agreement: x.agreementID(), Emergency: x.emergencyID(),
+		Purpose: x.req.Purpose, Provider: x.product.Providers[x.Region], Consumer: x.caller.Participant, System: x.caller.System,
 		Policy: x.snap.Policies.Version(), Obligations: "sha256:" + hex.EncodeToString(obligations[:]),
 		Topic: record.Topic(x.Region, x.product.ID, x.product.Major), Ranges: page.Ranges,
 		Records: page.Records, Withheld: page.Withheld,
@@ -231,8 +283,22 @@ func (x *exchange) blankEntry(id string, kind receipt.Kind) *receipt.Entry {
 	return &receipt.Entry{
 		ID: id, Kind: kind, Region: x.Region, At: x.now.UTC(), Request: x.req.ID,
 		Consumer: x.caller.Participant, System: x.caller.System, Address: x.req.Address.String(),
-		Product: asName(x.req.Product), Purpose: asName(x.req.Purpose), Agreement: x.agreementID(), Policy: x.snap.Policies.Version(),
+		Product: asName(x.req.Product), Purpose: asName(x.req.Purpose), Agreement: x.agreementID(), Emergency: x.emergencyID(),
+		Policy: x.snap.Policies.Version(),
 	}
+}
+
+// under is the id of the agreement or emergency under which records leave.
+func (x *exchange) under() string {
+	id, _, _ := x.decision.Under()
+	return id
+}
+
+func (x *exchange) emergencyID() string {
+	if x.decision.Emergency == nil {
+		return ""
+	}
+	return x.decision.Emergency.ID
 }
 
 func (x *exchange) agreementID() string {

@@ -64,6 +64,7 @@ type Gateway struct {
 	Snapshot  func() *Snapshot
 	Admission quota.Admission
 	Quota     quota.Degrade
+	Subjects  quota.SubjectStore // nil: an agreement that counts subjects is refused
 	Reader    Reader
 	Unseal    *sealed.Opener
 	Signer    Signer
@@ -86,6 +87,8 @@ type Request struct {
 	Cursor  string   // "" to begin at the oldest record
 	Limit   int
 	Format  string // media type: NDJSON or JSON
+	// Emergency is the id of the emergency access that is invoked, or "".
+	Emergency string
 }
 
 // Credentials is what a caller presents.
@@ -104,6 +107,8 @@ type Release struct {
 	AtEnd   bool   // Next lies at the end of what is published now
 	Receipt string // signed; "" when nothing is released
 	ID      string // of the receipt
+	// Emergency is the emergency access under which it leaves, or "".
+	Emergency string
 }
 
 // Exchange is the road of one request (design, section 2, steps 10 to 17).
@@ -113,7 +118,7 @@ func (g *Gateway) Exchange(ctx context.Context, req Request) (*Release, error) {
 	if err := x.identify(ctx); err != nil { // 10 identity, 11 admission
 		return nil, err
 	}
-	if err := x.decide(); err != nil { // 12 catalogue, policies
+	if err := x.decide(ctx); err != nil { // 12 catalogue, policies
 		return nil, x.refuse(ctx, err)
 	}
 	if err := x.open(); err != nil { // the cursor, which only its owner may use
@@ -127,6 +132,9 @@ func (g *Gateway) Exchange(ctx context.Context, req Request) (*Release, error) {
 	page, err := g.Reader.Read(ctx, x.query(ctx)) // 14 View, 15 feed
 	if err != nil {
 		return nil, err
+	}
+	if err := x.admitSubjects(ctx, page); err != nil { // 13 again, now that it is known who they are
+		return nil, x.refuse(ctx, err)
 	}
 	release, r, err := x.render(page)
 	if err != nil || r == nil { // an empty page: nothing leaves, so there is nothing to vouch for

@@ -45,6 +45,7 @@ var (
 
 const (
 	maxQuotaKeys = 100_000
+	maxSubjects  = 1_000_000
 	maxDataKeys  = 1024
 )
 
@@ -84,7 +85,7 @@ func (p *province) startGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := p.quotaStore(ctx)
+	store, subjects, err := p.quotaStores(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (p *province) startGateway(ctx context.Context) error {
 	g := &gateway.Gateway{
 		Region: p.region, Snapshot: func() *gateway.Snapshot { return snapshot },
 		Admission: quota.Admission{Store: local, PerAddress: perAddress, PerCaller: perCaller},
-		Quota:     quota.Degrade{Shared: store, Local: local}, Reader: feed.New(p.kafka),
+		Quota:     quota.Degrade{Shared: store, Local: local}, Subjects: subjects, Reader: feed.New(p.kafka),
 		Unseal: sealed.NewOpener(secrets.UnwrapDataKey, maxDataKeys), Signer: signer, Ledger: process.ledger, Failures: failures,
 		Now: time.Now, NewID: signing.NewID, Logger: p.logger,
 	}
@@ -138,16 +139,16 @@ func (p *province) snapshot(ctx context.Context, secrets *vault.Client, issuer s
 	return s, nil
 }
 
-func (p *province) quotaStore(ctx context.Context) (quota.Store, error) {
+func (p *province) quotaStores(ctx context.Context) (quota.Store, quota.SubjectStore, error) {
 	if p.cmd.Redis == "" {
-		return quota.NewMemory(maxQuotaKeys, time.Now), nil
+		return quota.NewMemory(maxQuotaKeys, time.Now), quota.NewMemorySubjects(maxSubjects, time.Now), nil
 	}
 	c, err := redis.Open(ctx, redis.Config{URL: p.cmd.Redis, Prefix: "hub:" + p.region + ":"})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p.closing("redis of "+p.region, func(context.Context) error { return c.Close() })
-	return c.QuotaStore(), nil
+	return c.QuotaStore(), c.SubjectStore(), nil
 }
 
 // serve serves until close, and then lets requests on their way end.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/gateway/quota"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/problem"
@@ -46,6 +47,9 @@ type Query struct {
 	Cursor receipt.Cursor
 	Limit  int // records, 1 to MaxRecords
 	Redact Redact
+	// Subject makes of a record's key what stands for its subject; nil if
+	// nobody counts them.
+	Subject func(key []byte) quota.Subject
 	// HideDecisionTime leaves the decision time out of the lines: it is the
 	// value of a field, and the field is not released.
 	HideDecisionTime bool
@@ -57,6 +61,7 @@ type Page struct {
 	Records  int64
 	Schemas  []string
 	Ranges   []receipt.Range // that were read, not empty
+	Subjects []quota.Subject // of the records, in their order; see Query.Subject
 	Withheld map[problem.Code]int64
 	Next     receipt.Cursor
 }
@@ -183,6 +188,9 @@ func (b *builder) add(r *kafkalog.FetchedRecord) error {
 	}
 	p.Lines = append(lines, '}', '\n')
 	p.Records++
+	if b.query.Subject != nil {
+		p.Subjects = append(p.Subjects, b.query.Subject(r.Key))
+	}
 	p.addSchema(schema.Name)
 	return nil
 }

@@ -80,6 +80,9 @@ func (a *API) records(c *gin.Context) error {
 		return err
 	}
 	next := url.Values{"cursor": {release.Next}, "limit": {strconv.Itoa(req.Limit)}, "purpose": {req.Purpose}}
+	if req.Emergency != "" {
+		next.Set("emergency", req.Emergency)
+	}
 	if len(req.Fields) > 0 {
 		next.Set("fields", strings.Join(req.Fields, ","))
 	}
@@ -91,16 +94,17 @@ func (a *API) records(c *gin.Context) error {
 		c.Header(HeaderReceiptID, release.ID)
 	}
 	c.Data(http.StatusOK, release.Format, release.Body)
-	a.Metrics.released(req.Product, release.Records, len(release.Body))
+	a.Metrics.released(req.Product, release)
 	return nil
 }
 
 var (
 	wordPattern  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+	idPattern    = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{2,62}$`)
 	fieldPattern = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,127}$`)
 )
 
-var recordsParameters = []string{"cursor", "limit", "purpose", "fields"}
+var recordsParameters = []string{"cursor", "limit", "purpose", "fields", "emergency"}
 
 // recordsRequest reads the parameters. One that is unknown or given twice is
 // refused, because a caller who misspells one would get what it did not ask
@@ -121,6 +125,9 @@ func recordsRequest(c *gin.Context) (gateway.Request, error) {
 	}
 	if req.Purpose = query.Get("purpose"); req.Purpose != "" && !wordPattern.MatchString(req.Purpose) {
 		return req, problem.New(problem.RequestInvalid, "purpose is not a name")
+	}
+	if req.Emergency = query.Get("emergency"); req.Emergency != "" && !idPattern.MatchString(req.Emergency) {
+		return req, problem.New(problem.RequestInvalid, "emergency is not an id")
 	}
 	req.Cursor = query.Get("cursor")
 	if query.Has("limit") {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/chuanyu-exchange/hub/gateway"
 )
 
 // Metrics counts requests and releases. Labels hold routes, codes and products
@@ -20,6 +22,8 @@ type Metrics struct {
 	seconds  *prometheus.HistogramVec
 	records  *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
+	// emergencies is what an alarm is set on: any increase is one.
+	emergencies *prometheus.CounterVec
 }
 
 // NewMetrics registers the gateway's metrics in a registry of their own.
@@ -41,7 +45,10 @@ func NewMetrics(region string) *Metrics {
 			Name: "hub_gateway_released_bytes_total", Help: "Bytes released, by product.", ConstLabels: labels,
 		}, []string{"product"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.records, m.bytes)
+	m.emergencies = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "hub_gateway_emergency_releases_total", Help: "Answers released under emergency access, by product.", ConstLabels: labels,
+	}, []string{"product"})
+	m.registry.MustRegister(m.requests, m.seconds, m.records, m.bytes, m.emergencies)
 	return m
 }
 
@@ -54,9 +61,12 @@ func (m *Metrics) request(route string, status int, code any, took time.Duration
 	m.seconds.WithLabelValues(route).Observe(took.Seconds())
 }
 
-func (m *Metrics) released(product string, records int64, bytes int) {
-	m.records.WithLabelValues(product).Add(float64(records))
-	m.bytes.WithLabelValues(product).Add(float64(bytes))
+func (m *Metrics) released(product string, r *gateway.Release) {
+	m.records.WithLabelValues(product).Add(float64(r.Records))
+	m.bytes.WithLabelValues(product).Add(float64(len(r.Body)))
+	if r.Emergency != "" {
+		m.emergencies.WithLabelValues(product).Inc()
+	}
 }
 
 // Check is one thing that must work for the gateway to be ready.

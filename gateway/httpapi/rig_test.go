@@ -177,6 +177,7 @@ func (r *rig) build() {
 		Region: region, Snapshot: func() *gateway.Snapshot { return r.snapshot },
 		Admission: quota.Admission{Store: quota.NewMemory(1000, time.Now), PerAddress: generous, PerCaller: generous},
 		Quota:     quota.Degrade{Shared: quota.NewMemory(1000, time.Now), Local: quota.NewMemory(1000, time.Now)},
+		Subjects:  quota.NewMemorySubjects(10_000, time.Now),
 		Reader:    feed.New(r.kafka), Signer: r.signer, Ledger: r.ledger, Failures: r.failures,
 		Unseal: sealed.NewOpener(func(ctx context.Context, name string, wrapped []byte) ([]byte, error) {
 			r.mu.Lock()

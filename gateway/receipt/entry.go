@@ -32,6 +32,7 @@ type Entry struct {
 	Product   string `json:"product,omitempty"`
 	Purpose   string `json:"purpose,omitempty"`
 	Agreement string `json:"agreement,omitempty"`
+	Emergency string `json:"emergency,omitempty"` // emergency access in the agreement's place
 	Policy    string `json:"policy,omitempty"`
 
 	Code   problem.Code `json:"code,omitempty"` // why it was refused

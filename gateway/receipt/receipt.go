@@ -27,6 +27,7 @@ type Receipt struct {
 	Product   string    `json:"product"`
 	Schemas   []string  `json:"schemas"` // of the records, e.g. price_quote.v1
 	Agreement string    `json:"agreement,omitempty"`
+	Emergency string    `json:"emergency,omitempty"` // emergency access in the agreement's place
 	Purpose   string    `json:"purpose"`
 	Provider  string    `json:"provider"` // participant ids of the two parties
 	Consumer  string    `json:"consumer"`

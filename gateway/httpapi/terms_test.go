@@ -1,0 +1,132 @@
+package httpapi_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/gateway/httpapi"
+	"github.com/chuanyu-exchange/hub/gateway/receipt"
+	"github.com/chuanyu-exchange/hub/internal/problem"
+)
+
+// emergencyAccess is one in YAML, in force from an hour ago for ten minutes more.
+func emergencyAccess(id, consumer, product, provider, purpose string) string {
+	text := agreement(id, consumer, product, provider, purpose, "2020-01-01", "2020-12-31", 100, 1000)
+	for _, line := range []string{"scope: 测试\n", "method: service\n", "noOnwardSharing: true\n", "term: {notBefore: 2020-01-01, notAfter: 2020-12-31}\n"} {
+		text = strings.Replace(text, line, "", 1)
+	}
+	now := time.Now().UTC().Truncate(time.Second)
+	return text + fmt.Sprintf("reason: public_health\ngrantedBy: [li.si, wang.wu]\nfrom: %s\nuntil: %s\n",
+		now.Add(-time.Hour).Format(time.RFC3339), now.Add(10*time.Minute).Format(time.RFC3339))
+}
+
+// Emergency access opens what no agreement does, and is seen: in the log, the
+// metrics, the receipt and the ledger. When it is over it opens nothing.
+func TestEmergencyAccess(t *testing.T) {
+	t.Parallel()
+	const file = "agreements/price_quote-cq-commerce-sc-stats.yaml"
+	r := newRig(t, map[string]string{
+		file:                     over(t, file), // the agreement has ended
+		"emergencies/flood.yaml": emergencyAccess("flood", "sc-stats", "price_quote", "cq-commerce", "statistics"),
+	})
+	r.publish("price_quote", 3, nil)
+	stats := r.admitted("sc-stats")
+	path := "/v1/products/price_quote/records?purpose=statistics"
+	if a := r.get(stats, path); a.code != problem.AgreementEnded {
+		t.Fatalf("without it: %d %s", a.status, a.code)
+	}
+	if strings.Contains(r.logs.String(), "emergency access is used") {
+		t.Error("an alarm without a use")
+	}
+	a := r.get(stats, path+"&emergency=flood")
+	if a.status != http.StatusOK || strings.Count(string(a.body), "\n") != 3 {
+		t.Fatalf("with it: %d %s %s", a.status, a.code, a.body)
+	}
+	if link := a.header.Get("Link"); !strings.Contains(link, "emergency=flood") {
+		t.Errorf("the next page would not be one of the emergency: %s", link)
+	}
+	for _, want := range []string{"level=ERROR", "emergency=flood", "reason=public_health", "granted_by=\"[li.si wang.wu]\"", "consumer=sc-stats"} {
+		if !strings.Contains(r.logs.String(), want) {
+			t.Errorf("the alarm does not say %s", want)
+		}
+	}
+	w := httptest.NewRecorder()
+	httpapi.Admin(r.metrics, nil).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	if want := `hub_gateway_emergency_releases_total{product="price_quote",region="500000"} 1`; !strings.Contains(w.Body.String(), want) {
+		t.Errorf("the metrics do not say %s", want)
+	}
+	released := r.entries()[len(r.entries())-1]
+	if released.Kind != receipt.Release || released.Emergency != "flood" || released.Agreement != "" {
+		t.Errorf("entry: %+v", released)
+	}
+	signed, err := receipt.Verify(released.Receipt, r.snapshot.Trust.Roots)
+	if err != nil || signed.Emergency != "flood" {
+		t.Errorf("receipt: %+v, %v", signed, err)
+	}
+	if a := r.get(r.admitted("sc-commerce"), prices+"&emergency=flood"); a.code != problem.EmergencyInvalid {
+		t.Errorf("somebody else's: %d %s", a.status, a.code)
+	}
+	r.setClock(11 * time.Minute)
+	if a := r.get(r.admitted("sc-stats"), path+"&emergency=flood"); a.code != problem.EmergencyInvalid {
+		t.Errorf("when it is over: %d %s", a.status, a.code)
+	}
+	if last := r.entries()[len(r.entries())-1]; last.Kind != receipt.Refusal || last.Code != problem.EmergencyInvalid {
+		t.Errorf("entry: %+v", last)
+	}
+}
+
+// An agreement for one record at a time, or for a yes or no, opens no page.
+func TestDeliveryIsKept(t *testing.T) {
+	t.Parallel()
+	one := agreement("one", "sc-commerce", "price_quote", "cq-commerce", "price_monitoring", "2026-01-01", "2035-12-31", 100, 1000)
+	r := newRig(t, map[string]string{
+		"agreements/price_quote-cq-commerce-sc-commerce.yaml": one + "delivery: [query, verify]\n",
+	})
+	r.publish("price_quote", 3, nil)
+	a := r.get(r.admitted("sc-commerce"), prices)
+	if a.code != problem.DeliveryNotAgreed || !strings.Contains(string(a.body), "one allows query, verify, not page") {
+		t.Errorf("%d %s %s", a.status, a.code, a.body)
+	}
+}
+
+// About no more different subjects than agreed; whom a consumer has seen today
+// it may see again, and a page that is refused counts nobody.
+func TestSubjectsAreCounted(t *testing.T) {
+	t.Parallel()
+	file := "agreements/price_quote-cq-commerce-sc-commerce.yaml"
+	text := agreement("few", "sc-commerce", "price_quote", "cq-commerce", "price_monitoring", "2026-01-01", "2035-12-31", 1000, 1000)
+	r := newRig(t, map[string]string{file: strings.Replace(text, "recordsPerDay: 1000", "recordsPerDay: 1000, subjectsPerDay: 7", 1)})
+	r.publish("price_quote", 20, nil)
+	who := r.admitted("sc-commerce")
+	page := func(limit int, cursor string) answer {
+		return r.get(who, fmt.Sprintf("%s&limit=%d&cursor=%s", prices, limit, url.QueryEscape(cursor)))
+	}
+	first := page(5, "")
+	if first.status != http.StatusOK {
+		t.Fatalf("%d %s", first.status, first.code)
+	}
+	if again := page(5, ""); again.status != http.StatusOK {
+		t.Errorf("the same five again: %d %s", again.status, again.code)
+	}
+	next := first.header.Get("Hub-Next-Cursor")
+	refused := page(5, next)
+	if refused.code != problem.QuotaExhausted || !strings.Contains(string(refused.body), "has 5 new ones and 2 are left") || refused.header.Get("Retry-After") == "" {
+		t.Fatalf("five more: %d %s %s", refused.status, refused.code, refused.body)
+	}
+	if last := r.entries()[len(r.entries())-1]; last.Kind != receipt.Refusal || last.Code != problem.QuotaExhausted || last.Agreement != "few" {
+		t.Errorf("entry: %+v", last)
+	}
+	if two := page(2, next); two.status != http.StatusOK {
+		t.Errorf("the two that are left: %d %s", two.status, two.code)
+	}
+	// Without what counts, or without a key, nothing of such an agreement leaves.
+	r.snapshot.HashKeys = nil
+	if a := page(1, ""); a.code != problem.QuotaUnavailable {
+		t.Errorf("without a key: %d %s", a.status, a.code)
+	}
+}
