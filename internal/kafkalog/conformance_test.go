@@ -46,6 +46,7 @@ func conformance(t *testing.T, brokers []string) {
 		"out of range":         conformOutOfRange,
 		"two topics, one txn":  conformTwoTopics,
 		"wait for new records": conformWait,
+		"group offsets":        conformGroupOffsets,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

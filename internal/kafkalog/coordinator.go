@@ -13,7 +13,9 @@ import (
 )
 
 const (
-	transactionKey int8 = 1 // key type of a transactional id in FindCoordinator
+	// Key types in FindCoordinator.
+	groupKey       int8 = 0
+	transactionKey int8 = 1
 	// notAttempted: the partition was not added because another of the same
 	// request was not (OPERATION_NOT_ATTEMPTED).
 	notAttempted = 55
@@ -52,17 +54,25 @@ func (p *Producer) findCoordinator(ctx context.Context) (int32, error) {
 	if node != anyBroker {
 		return node, nil
 	}
-	answer, err := call[*findcoordinator.Response](ctx, p.client.cluster, anyBroker,
-		&findcoordinator.Request{Key: p.config.TransactionalID, KeyType: transactionKey})
+	node, err := p.client.findCoordinator(ctx, transactionKey, p.config.TransactionalID)
+	if err != nil {
+		return 0, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.coordinator = node
+	return node, nil
+}
+
+// findCoordinator asks which broker coordinates a group or a transactional id.
+func (c *Client) findCoordinator(ctx context.Context, kind int8, key string) (int32, error) {
+	answer, err := call[*findcoordinator.Response](ctx, c.cluster, anyBroker, &findcoordinator.Request{Key: key, KeyType: kind})
 	if err != nil {
 		return 0, err
 	}
 	if err := codeError(answer.ErrorCode); err != nil {
 		return 0, fmt.Errorf("finding the coordinator: %w", err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.coordinator = answer.NodeID
 	return answer.NodeID, nil
 }
 
@@ -85,12 +95,12 @@ func (p *Producer) takeOver(ctx context.Context, held identity) (identity, error
 }
 
 // renew changes the epoch, so that whatever is still on its way under the old
-// one is refused. at is any partition of the last transaction.
-func (p *Producer) renew(ctx context.Context, at topicPartition) error {
+// one is refused. who took part in the last transaction.
+func (p *Producer) renew(ctx context.Context, who participant) error {
 	// Not every coordinator refuses an old epoch when it is asked for a new
-	// one, but all do when a partition is added: without this a fenced
-	// producer could take the id back. Other refusals do not matter here.
-	err := p.join(ctx, at)
+	// one, but all do when somebody is added: without this a fenced producer
+	// could take the id back. Other refusals do not matter here.
+	err := p.rejoin(ctx, who)
 	if errors.Is(err, ErrFenced) || errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
 		return err
 	}
@@ -102,6 +112,20 @@ func (p *Producer) renew(ctx context.Context, at topicPartition) error {
 	defer p.mu.Unlock()
 	p.id, p.renewal = id, nil
 	return nil
+}
+
+// participant of a transaction: a partition, or a group whose offsets are
+// committed.
+type participant struct {
+	at    topicPartition
+	group string // "": it is a partition
+}
+
+func (p *Producer) rejoin(ctx context.Context, who participant) error {
+	if who.group != "" {
+		return p.addGroup(ctx, who.group)
+	}
+	return p.join(ctx, who.at)
 }
 
 // join tells the coordinator that these partitions take part.
@@ -158,7 +182,7 @@ func (p *Producer) joinCall(ctx context.Context, c *sending) error {
 		}
 	}
 	if len(fresh) > 0 && t.joined.IsZero() && renewal == nil {
-		t.joined, t.one = p.client.now(), fresh[0]
+		t.joined, t.one = p.client.now(), participant{at: fresh[0]}
 	}
 	p.mu.Unlock()
 	if len(fresh) == 0 {
@@ -169,7 +193,7 @@ func (p *Producer) joinCall(ctx context.Context, c *sending) error {
 			return p.unjoined(err)
 		}
 		p.mu.Lock()
-		t.joined, t.one = p.client.now(), fresh[0]
+		t.joined, t.one = p.client.now(), participant{at: fresh[0]}
 		p.mu.Unlock()
 	}
 	if err := p.join(ctx, fresh...); err != nil {

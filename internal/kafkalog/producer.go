@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go/protocol/initproducerid"
+	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -18,6 +19,9 @@ const (
 	// (max.message.bytes, 1 048 588).
 	defaultBatchBytes = 1 << 20
 	leastBatchBytes   = 1 << 10
+
+	defaultBufferBytes = 64 << 20
+	longestLinger      = time.Minute
 )
 
 // Header is one header of a record.
@@ -55,6 +59,15 @@ type ProducerConfig struct {
 	// BatchBytes bounds a batch before compression, and so a record.
 	// 0: 1 MiB. It must not exceed the topic's max.message.bytes.
 	BatchBytes int
+	// Linger is how long the first records of an idle partition wait for more,
+	// unless a batch is full before or Flush, Commit or Close wants it now.
+	// 0: not at all; what arrives while a batch is in flight forms the next one
+	// in any case.
+	Linger time.Duration
+	// BufferBytes bounds what concurrent calls of Send have waiting or in
+	// flight; a call beyond it waits for room. One call that is larger goes
+	// alone. 0: 64 MiB.
+	BufferBytes int
 }
 
 // Producer writes records, each exactly once per Send that acknowledged it
@@ -67,16 +80,17 @@ type Producer struct {
 	codec   codec
 	ctx     context.Context // of what is in flight outside transactions
 	cancel  context.CancelCauseFunc
-	busy    gauge      // calls of Send and batches in flight
-	ending  sync.Mutex // one Begin, Commit or Abort at a time
-	joining sync.Mutex // one question to the coordinator at a time
+	busy    gauge               // calls of Send and batches in flight
+	room    *semaphore.Weighted // bytes of records that Send may still take in
+	ending  sync.Mutex          // one Begin, Commit or Abort at a time
+	joining sync.Mutex          // one question to the coordinator at a time
 
 	mu      sync.Mutex
 	closed  bool
 	fatal   error
 	id      identity
 	txn     *transaction
-	renewal *topicPartition // renew the epoch before the next transaction; see renew
+	renewal *participant // renew the epoch before the next transaction; see renew
 	topics  map[string]*topicWriters
 	// coordinator is the broker that coordinates TransactionalID, anyBroker
 	// when it is not known.
@@ -102,6 +116,15 @@ func (cfg *ProducerConfig) complete() (codec, error) {
 	if cfg.BatchBytes < leastBatchBytes || cfg.BatchBytes > maxUnpacked {
 		return 0, fmt.Errorf("kafkalog: batches of %d bytes: choose between %d and %d", cfg.BatchBytes, leastBatchBytes, maxUnpacked)
 	}
+	if cfg.Linger < 0 || cfg.Linger > longestLinger {
+		return 0, fmt.Errorf("kafkalog: a linger of %v: choose between 0 and %v", cfg.Linger, longestLinger)
+	}
+	if cfg.BufferBytes == 0 {
+		cfg.BufferBytes = defaultBufferBytes
+	}
+	if cfg.BufferBytes < cfg.BatchBytes {
+		return 0, fmt.Errorf("kafkalog: a buffer of %d bytes for batches of %d: it must hold one at least", cfg.BufferBytes, cfg.BatchBytes)
+	}
 	return codecOf(cfg.Compression)
 }
 
@@ -115,7 +138,7 @@ func (c *Client) NewProducer(ctx context.Context, cfg ProducerConfig) (*Producer
 	}
 	p := &Producer{
 		client: c, config: cfg, codec: codec, coordinator: anyBroker,
-		topics: make(map[string]*topicWriters),
+		topics: make(map[string]*topicWriters), room: semaphore.NewWeighted(int64(cfg.BufferBytes)),
 	}
 	p.ctx, p.cancel = context.WithCancelCause(c.base)
 	if cfg.TransactionalID == "" {
@@ -206,6 +229,7 @@ func (p *Producer) Close(ctx context.Context) error {
 	open := p.txn != nil && p.fatal == nil
 	p.mu.Unlock()
 
+	p.hurry()
 	err := p.busy.wait(ctx)
 	if err != nil {
 		err = fmt.Errorf("kafkalog: closing a producer with records in flight: %w", err)
@@ -215,6 +239,34 @@ func (p *Producer) Close(ctx context.Context) error {
 	}
 	p.cancel(net.ErrClosed)
 	return err
+}
+
+// Flush sends what lingers, and waits until everything that calls of Send have
+// handed over by now is acknowledged or has failed, which those calls report.
+func (p *Producer) Flush(ctx context.Context) error {
+	for _, call := range p.hurry() {
+		select {
+		case <-call.done:
+		case <-ctx.Done():
+			return fmt.Errorf("kafkalog: flush: records are still in flight: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// hurry ends all lingering and returns the calls that wait or are in flight.
+func (p *Producer) hurry() []*sending {
+	p.mu.Lock()
+	var writers []*writer
+	for _, topic := range p.topics {
+		writers = append(writers, topic.writers...)
+	}
+	p.mu.Unlock()
+	var calls []*sending
+	for _, w := range writers {
+		calls = w.hurry(calls)
+	}
+	return calls
 }
 
 // gauge counts what is going on and can be waited for to reach zero.

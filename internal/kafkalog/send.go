@@ -24,7 +24,8 @@ var errUnsent = errors.New("kafkalog: the record was not sent")
 //
 // Concurrent calls share batches: what arrives while a batch of a partition is
 // in flight forms the next one. Each batch is repeated for at most the
-// client's timeout.
+// client's timeout. A call for which there is no room (BufferBytes) waits for
+// it, within ctx, and fails whole if there is none.
 //
 // Inside a transaction a failure for another reason than a record's own size
 // or content makes the transaction abort-only. A transactional producer sends
@@ -50,6 +51,11 @@ func (p *Producer) Send(ctx context.Context, records []Record) error {
 			return failAll(records, err)
 		}
 	}
+	if err := p.admit(ctx, c); err != nil {
+		p.spoil(err, false)
+		return failAll(records, err)
+	}
+	defer p.room.Release(c.bytes)
 	c.enqueue()
 	select {
 	case <-c.done:
@@ -80,6 +86,22 @@ func (p *Producer) enter() error {
 	return nil
 }
 
+// admit waits until there is room for the call's records.
+func (p *Producer) admit(ctx context.Context, c *sending) error {
+	for i := range c.groups {
+		c.bytes += c.groups[i].bytes
+	}
+	c.bytes = min(c.bytes, int64(p.config.BufferBytes))
+	err := p.room.Acquire(ctx, c.bytes)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: the producer's %d bytes are taken: %w (%w)", errUnsent, p.config.BufferBytes, ErrUnavailable, err)
+	}
+	return fmt.Errorf("%w: the producer's %d bytes are taken: %w", errUnsent, p.config.BufferBytes, err)
+}
+
 func failAll(records []Record, err error) error {
 	for i := range records {
 		records[i].Err = err
@@ -94,6 +116,7 @@ type sending struct {
 	groups  []group
 	group   []int32 // of each record, -1 for those that failed at once
 	order   []int32 // indexes into records, by group, else as given
+	bytes   int64   // of room that it takes
 	pending atomic.Int64
 	done    chan struct{} // closed when no record is pending
 }
@@ -101,8 +124,9 @@ type sending struct {
 // group is the part of a call that goes to one partition.
 type group struct {
 	writer *writer
-	n      int // records
-	end    int // in order
+	n      int   // records
+	bytes  int64 // of the records
+	end    int   // in order
 }
 
 // place finds the partition of every record and sorts them by it. A record
@@ -133,7 +157,9 @@ func (p *Producer) place(ctx context.Context, c *sending) error {
 			c.groups = append(c.groups, group{writer: last.writers[n]})
 		}
 		c.group[i] = last.groups[n]
-		c.groups[last.groups[n]].n++
+		g := &c.groups[last.groups[n]]
+		g.n++
+		g.bytes += int64(bodySize(r, 0, 0))
 	}
 	c.sort()
 	return nil
@@ -249,7 +275,7 @@ type segment struct {
 func (c *sending) enqueue() {
 	for i := range c.groups {
 		g := &c.groups[i]
-		g.writer.push(segment{call: c, from: g.end - g.n, to: g.end})
+		g.writer.push(segment{call: c, from: g.end - g.n, to: g.end}, g.bytes)
 	}
 }
 

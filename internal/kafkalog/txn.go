@@ -15,12 +15,12 @@ type transaction struct {
 	cancel  context.CancelFunc
 	joined  time.Time // when the coordinator was first told of it; zero: never
 	parts   map[topicPartition]struct{}
-	one     topicPartition // one of those that the coordinator was told of
-	sealed  bool           // Commit or Abort has begun
-	decided bool           // a commit was asked for and may have happened
-	aborted bool           // an abort was asked for
-	cause   error          // why it can only be aborted
-	late    bool           // something of it may reach a broker after its end
+	one     participant // one of those that the coordinator was told of
+	sealed  bool        // Commit or Abort has begun
+	decided bool        // a commit was asked for and may have happened
+	aborted bool        // an abort was asked for
+	cause   error       // why it can only be aborted
+	late    bool        // something of it may reach a broker after its end
 }
 
 // refusal says why the transaction takes no more records. It is called with
@@ -72,6 +72,7 @@ func (p *Producer) Commit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.hurry()
 	if err := p.busy.wait(ctx); err != nil {
 		p.unseal(t)
 		return fmt.Errorf("kafkalog: commit: records are still in flight: %w", err)

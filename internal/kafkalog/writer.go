@@ -23,8 +23,10 @@ type writer struct {
 	mu      sync.Mutex
 	queue   []segment
 	flight  []segment // of the batch in flight
+	queued  int64     // bytes of the queue, or a little more
 	running bool
-	limit   int // records of a batch while a bad one is sought; 0: any number
+	wake    chan struct{} // ends the lingering
+	limit   int           // records of a batch while a bad one is sought; 0: any number
 
 	// Only the goroutine that runs touches the rest.
 	enc      encoder
@@ -34,14 +36,61 @@ type writer struct {
 }
 
 // push queues a segment and sees that somebody sends it.
-func (w *writer) push(s segment) {
+func (w *writer) push(s segment, bytes int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queue = append(w.queue, s)
+	w.queued += bytes
 	if !w.running {
 		w.running = true
+		if w.producer.config.Linger > 0 {
+			w.wake = make(chan struct{}, 1)
+		}
 		w.producer.busy.add()
 		go w.run()
+	}
+	if w.queued >= int64(w.producer.config.BatchBytes) {
+		w.rouse()
+	}
+}
+
+// rouse is called with mu held.
+func (w *writer) rouse() {
+	select {
+	case w.wake <- struct{}{}:
+	default: // it is not lingering, or roused already
+	}
+}
+
+// hurry ends the lingering and adds the calls that wait or are in flight.
+func (w *writer) hurry(calls []*sending) []*sending {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rouse()
+	for _, segments := range [][]segment{w.queue, w.flight} {
+		for _, s := range segments {
+			if s.call != nil {
+				calls = append(calls, s.call)
+			}
+		}
+	}
+	return calls
+}
+
+// linger waits for more records to share the batch.
+func (w *writer) linger() {
+	w.mu.Lock()
+	wake := w.wake
+	w.mu.Unlock()
+	if wake == nil {
+		return
+	}
+	timer := time.NewTimer(w.producer.config.Linger)
+	defer timer.Stop()
+	select {
+	case <-wake:
+	case <-timer.C:
+	case <-w.producer.flight().Done():
 	}
 }
 
@@ -75,6 +124,7 @@ func (w *writer) drop(c *sending, queued, flying error) int {
 // run sends until the queue is empty.
 func (w *writer) run() {
 	defer w.producer.busy.done()
+	w.linger()
 	buffers := w.producer.client.buffers
 	plain, packed := buffers.get(), buffers.get()
 	for w.fill(plain) {
@@ -92,7 +142,7 @@ func (w *writer) fill(into *buffer) bool {
 	defer w.mu.Unlock()
 	w.flight = w.flight[:0]
 	if len(w.queue) == 0 {
-		w.running, w.limit = false, 0
+		w.running, w.limit, w.queued = false, 0, 0
 		return false
 	}
 	w.enc.reset(into.b)
@@ -112,6 +162,7 @@ func (w *writer) fill(into *buffer) bool {
 	rest := copy(w.queue, w.queue[whole:])
 	clear(w.queue[rest:])
 	w.queue = w.queue[:rest]
+	w.queued = max(w.queued-int64(w.enc.size()), 0)
 	into.b = w.enc.b
 	return true
 }
