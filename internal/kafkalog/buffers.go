@@ -1,6 +1,9 @@
 package kafkalog
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 const (
 	// maxPooled is the largest buffer that is kept for reuse: one huge answer
@@ -45,6 +48,7 @@ func (p *buffers) put(b *buffer) {
 
 // lease is the memory behind one [Fetched]: the bytes and what points into them.
 type lease struct {
+	holders    atomic.Int32 // who has yet to release it; a Tail shares one among readers
 	blocks     []*buffer
 	records    []FetchedRecord
 	headers    []Header
@@ -53,10 +57,12 @@ type lease struct {
 }
 
 func (p *buffers) lease() *lease {
-	if l, ok := p.leases.Get().(*lease); ok {
-		return l
+	l, ok := p.leases.Get().(*lease)
+	if !ok {
+		l = &lease{names: make(map[string]string)}
 	}
-	return &lease{names: make(map[string]string)}
+	l.holders.Store(1)
+	return l
 }
 
 // block is a buffer that lives as long as the lease.
@@ -66,7 +72,11 @@ func (p *buffers) block(l *lease) *buffer {
 	return b
 }
 
+// release is for one holder; the last one gives the memory back.
 func (p *buffers) release(l *lease) {
+	if l.holders.Add(-1) > 0 {
+		return
+	}
 	for i, b := range l.blocks {
 		p.put(b)
 		l.blocks[i] = nil
