@@ -26,8 +26,13 @@ type Config struct {
 	Brokers  []string // host:port of any of the cluster's brokers, at least one
 	ClientID string   // shown in the brokers' logs and quotas
 	// TLS is nil for plaintext. Its GetClientCertificate is asked for every
-	// connection, so certificates can change while the client runs.
+	// connection, so certificates can change while the client runs. TLS 1.3 is
+	// the least that is spoken, whatever it says.
 	TLS *tls.Config
+	// TLSNow, if it is not nil, is asked for every connection in place of TLS,
+	// so that the roots can change too. What it returns is not changed.
+	TLSNow func() *tls.Config
+	SASL   *SASL // nil: none
 	// Timeout bounds one call with all its repetitions, and one batch of Send;
 	// a context with a sooner deadline wins. 0: 10 s.
 	Timeout time.Duration
@@ -58,6 +63,11 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 			return nil, fmt.Errorf("kafkalog: broker %q is not host:port: %w", address, err)
 		}
 	}
+	if cfg.SASL != nil {
+		if err := cfg.SASL.check(cfg.TLS != nil || cfg.TLSNow != nil); err != nil {
+			return nil, err
+		}
+	}
 	c := newClient(cfg)
 	what := "reaching the cluster at " + strings.Join(cfg.Brokers, ", ")
 	err := c.retry(ctx, what, func(ctx context.Context) error {
@@ -84,9 +94,14 @@ func newClient(cfg Config) *Client {
 	c.attempt = min(c.timeout, max(c.timeout/4, 250*time.Millisecond))
 	c.base, c.close = context.WithCancelCause(context.Background())
 	// Half of a try, so that a try gets past one broker that does not answer.
-	d := &dialer{clientID: cfg.ClientID, timeout: c.attempt / 2}
-	if cfg.TLS != nil {
-		d.tls = cfg.TLS.Clone()
+	d := &dialer{clientID: cfg.ClientID, timeout: c.attempt / 2, tls: cfg.TLSNow}
+	if cfg.TLS != nil && d.tls == nil {
+		fixed := cfg.TLS.Clone()
+		d.tls = func() *tls.Config { return fixed }
+	}
+	if cfg.SASL != nil {
+		once := *cfg.SASL
+		d.sasl = &once
 	}
 	c.cluster = newCluster(c.base, d, append([]string(nil), cfg.Brokers...), c.attempt)
 	return c

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"time"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/apiversions"
 )
@@ -24,6 +26,8 @@ const (
 	frameHeader = 8
 	// firstPiece is what is set aside for an answer before its bytes arrive.
 	firstPiece = 64 << 10
+	// maxLife is the longest that a connection is used.
+	maxLife = 10 * time.Minute
 )
 
 // leastVersion is the oldest version of each request that this package can
@@ -34,12 +38,14 @@ var leastVersion = map[protocol.ApiKey]int16{
 	protocol.ListOffsets:    2, // isolation level
 	protocol.Metadata:       4, // asks that a missing topic is not created
 	protocol.InitProducerId: 3, // raises a producer's epoch (KIP-360)
+	protocol.SaslHandshake:  1, // what follows is framed (KIP-152)
 }
 
 // dialer opens connections to brokers.
 type dialer struct {
 	clientID string
-	tls      *tls.Config // nil: plaintext
+	tls      func() *tls.Config // nil: plaintext
+	sasl     *SASL              // nil: none
 	timeout  time.Duration
 }
 
@@ -54,6 +60,7 @@ type conn struct {
 	versions  map[protocol.ApiKey]int16
 	serial    int32
 	idleSince time.Time
+	until     time.Time // when it is not used any more
 }
 
 // dial connects, does the TLS handshake and agrees on protocol versions.
@@ -71,22 +78,46 @@ func (d *dialer) dial(ctx context.Context, address string) (*conn, error) {
 		}
 	}
 	c := &conn{net: raw, buffered: bufio.NewReader(raw), address: address, clientID: d.clientID}
-	if err := c.agree(ctx); err != nil {
+	if err := d.introduce(ctx, c); err != nil {
 		c.close()
-		// Nothing but the question for versions has been sent.
+		// Nothing that has an effect has been sent.
 		return nil, &transportError{address: address, err: err}
 	}
 	return c, nil
 }
 
+// introduce agrees on versions, shows who we are, and limits the connection's
+// life, so that certificates and passwords that have been exchanged are used.
+func (d *dialer) introduce(ctx context.Context, c *conn) error {
+	if err := c.agree(ctx); err != nil {
+		return err
+	}
+	life := maxLife - rand.N(maxLife/4) //nolint:gosec // it only spreads the work
+	if d.sasl != nil {
+		session, err := c.authenticate(ctx, d.sasl)
+		if err != nil {
+			return err
+		}
+		if session > 0 { // go before the broker ends it
+			life = min(life, session*4/5)
+		}
+	}
+	c.until = time.Now().Add(life)
+	return nil
+}
+
 func (d *dialer) secure(ctx context.Context, raw net.Conn, address string) (net.Conn, error) {
-	config := d.tls
+	config := d.tls()
+	if config == nil {
+		return nil, errors.Join(errors.New("there is no TLS configuration"), raw.Close())
+	}
+	config = config.Clone()
+	config.MinVersion = max(config.MinVersion, tls.VersionTLS13)
 	if config.ServerName == "" {
 		host, _, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, errors.Join(err, raw.Close())
 		}
-		config = config.Clone()
 		config.ServerName = host
 	}
 	secured := tls.Client(raw, config)
@@ -259,8 +290,12 @@ func readGrowing(r io.Reader, into []byte, n int) ([]byte, error) {
 }
 
 // hopeless reports a failure to connect that repeating does not mend: the two
-// sides' certificates do not fit, or what listens there is not TLS.
+// sides' certificates do not fit, what listens there is not TLS, or it does not
+// take our name and password.
 func hopeless(err error) bool {
+	if errors.Is(err, ErrNotAuthorised) || hasCode(err, kafka.UnsupportedSASLMechanism, kafka.IllegalSASLState) {
+		return true
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return true
 	}

@@ -74,12 +74,15 @@ func (p *pool) take(ctx context.Context) (*conn, error) {
 		p.idle = p.idle[:n-1]
 	}
 	p.mu.Unlock()
-	if c != nil && time.Since(c.idleSince) < maxIdle {
-		return c, nil
-	}
-	if c != nil {
+	switch {
+	case c == nil:
+	case time.Since(c.idleSince) >= maxIdle:
 		c.close()
 		p.dropIdle() // it was the youngest
+	case time.Now().After(c.until):
+		c.close()
+	default:
+		return c, nil
 	}
 	return p.dialer.dial(ctx, p.address)
 }
