@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol/createtopics"
-	"github.com/segmentio/kafka-go/protocol/describeconfigs"
 	"github.com/segmentio/kafka-go/protocol/metadata"
 )
 
@@ -19,9 +19,17 @@ const topicResource int8 = 2 // resource type of a topic in DescribeConfigs
 // Topic declares a topic.
 type Topic struct {
 	Name       string
-	Partitions int               // at least 1
-	Replicas   int               // 0: the brokers' default
-	Config     map[string]string // by Kafka's names, e.g. retention.ms; the rest is the brokers' default
+	Partitions int // at least 1
+	Replicas   int // 0: the brokers' default
+	// Retention is how long records are kept at least. 0: the brokers' default;
+	// negative: for ever.
+	Retention time.Duration
+	// MinInSync is how many replicas must have a record before it is
+	// acknowledged (min.insync.replicas). 0: the brokers' default.
+	MinInSync int
+	// Config are other settings by Kafka's names, e.g. cleanup.policy; what
+	// is not named is the brokers' default.
+	Config map[string]string
 }
 
 // CreateTopics creates the topics that are missing and returns when each has a
@@ -31,8 +39,8 @@ type Topic struct {
 // warnings and left alone. Nothing is ever created by any other call.
 func (c *Client) CreateTopics(ctx context.Context, topics ...Topic) error {
 	for _, t := range topics {
-		if t.Name == "" || t.Partitions < 1 || t.Replicas < 0 {
-			return fmt.Errorf("kafkalog: topic %q with %d partitions and %d replicas cannot be declared", t.Name, t.Partitions, t.Replicas)
+		if err := t.check(); err != nil {
+			return err
 		}
 	}
 	var faults []error
@@ -77,8 +85,9 @@ func (c *Client) createTopic(ctx context.Context, t *Topic) (bool, error) {
 	if t.Replicas == 0 {
 		want.ReplicationFactor = -1
 	}
-	for _, name := range slices.Sorted(maps.Keys(t.Config)) {
-		want.Configs = append(want.Configs, createtopics.RequestConfig{Name: name, Value: t.Config[name]})
+	settings := t.settings()
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		want.Configs = append(want.Configs, createtopics.RequestConfig{Name: name, Value: settings[name]})
 	}
 	err := c.retry(ctx, "creating topic "+t.Name, func(ctx context.Context) error {
 		err := c.askToCreate(ctx, want)
@@ -105,12 +114,7 @@ func (c *Client) askToCreate(ctx context.Context, want createtopics.RequestTopic
 		if r.Name != want.Name {
 			continue
 		}
-		if err := codeError(r.ErrorCode); err != nil && r.ErrorMessage != "" {
-			return fmt.Errorf("%w (%s)", err, r.ErrorMessage)
-		} else if err != nil {
-			return err
-		}
-		return nil
+		return answered(r.ErrorCode, r.ErrorMessage)
 	}
 	return fmt.Errorf("the answer does not speak of the topic: %w", brokerError(kafka.Unknown))
 }
@@ -148,30 +152,20 @@ func (c *Client) describe(ctx context.Context, topic string, settled bool) (*met
 	return found, err
 }
 
-// reportConfig logs where the topic's configuration differs from t.Config.
+// reportConfig logs where the topic's settings differ from its declaration.
 func (c *Client) reportConfig(ctx context.Context, t *Topic) error {
-	if len(t.Config) == 0 {
+	if len(t.settings()) == 0 {
 		return nil
 	}
-	names := slices.Sorted(maps.Keys(t.Config))
-	return c.retry(ctx, "reading the configuration of topic "+t.Name, func(ctx context.Context) error {
-		answer, err := call[*describeconfigs.Response](ctx, c.cluster, anyBroker, &describeconfigs.Request{
-			Resources: []describeconfigs.RequestResource{{ResourceType: topicResource, ResourceName: t.Name, ConfigNames: names}},
-		})
-		if err != nil {
-			return err
+	have, err := c.topicSettings(ctx, t.Name)
+	if err != nil {
+		return err
+	}
+	for _, ch := range diffSettings(t, have) {
+		if ch.Want != "" && ch.Want != ch.Have {
+			c.log.WarnContext(ctx, "kafkalog: topic differs from its declaration", slog.String("topic", t.Name),
+				slog.String("config", ch.What), slog.String("value", ch.Have), slog.String("declared", ch.Want))
 		}
-		for _, r := range answer.Resources {
-			if err := codeError(r.ErrorCode); err != nil {
-				return err
-			}
-			for _, e := range r.ConfigEntries {
-				if want, ok := t.Config[e.ConfigName]; ok && want != e.ConfigValue {
-					c.log.WarnContext(ctx, "kafkalog: topic differs from its declaration", slog.String("topic", t.Name),
-						slog.String("config", e.ConfigName), slog.String("value", e.ConfigValue), slog.String("declared", want))
-				}
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }

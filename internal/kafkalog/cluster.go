@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -129,6 +131,13 @@ func (c *cluster) addresses(ctx context.Context, node int32) ([]string, error) {
 			return nil, err
 		}
 	}
+}
+
+// nodes are the ids of the brokers, in order.
+func (c *cluster) nodes() []int32 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.brokers))
 }
 
 func (c *cluster) all() []string {

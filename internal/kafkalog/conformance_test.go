@@ -47,6 +47,7 @@ func conformance(t *testing.T, brokers []string) {
 		"two topics, one txn":  conformTwoTopics,
 		"wait for new records": conformWait,
 		"group offsets":        conformGroupOffsets,
+		"diff and apply":       conformApply,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
