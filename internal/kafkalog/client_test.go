@@ -308,13 +308,13 @@ func newAuthority(t *testing.T) authority {
 	return authority{cert, key, pool}
 }
 
-func (a authority) issue(t *testing.T, usage x509.ExtKeyUsage) tls.Certificate {
+func (a authority) issue(t *testing.T, usage ...x509.ExtKeyUsage) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, "GenerateKey", err)
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
 		SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{usage},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: usage,
 	}, a.cert, &key.PublicKey, a.key)
 	must(t, "CreateCertificate", err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}

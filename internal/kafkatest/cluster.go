@@ -154,13 +154,20 @@ func (c *Cluster) log(node int) string {
 	return filepath.Join(c.dir, fmt.Sprintf("broker-%d.log", node+1))
 }
 
-// tail is the end of a broker's log.
+// tail is what a broker's log says of errors, and its last lines.
 func (c *Cluster) tail(node int) string {
 	text, err := os.ReadFile(c.log(node))
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[max(0, len(text)-4000):])
+	lines := strings.SplitAfter(string(text), "\n")
+	var out strings.Builder
+	for i, line := range lines {
+		if i >= len(lines)-10 || strings.Contains(line, " ERROR ") || strings.Contains(line, "Exception") {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
 
 // stop ends every broker. After a failed test the logs stay.
