@@ -3,6 +3,8 @@ package kafkalog
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -19,9 +21,10 @@ type buffer struct{ b []byte }
 
 // buffers are the pools of a client. The zero value is ready.
 type buffers struct {
-	blocks sync.Pool // *buffer
-	leases sync.Pool // *lease
-	poison bool      // set by tests before use
+	blocks sync.Pool        // *buffer
+	leases sync.Pool        // *lease
+	poison bool             // set by tests before use
+	leased prometheus.Gauge // leases that are out; nil: nobody counts
 }
 
 // get returns an empty buffer of any capacity.
@@ -61,8 +64,16 @@ func (p *buffers) lease() *lease {
 	if !ok {
 		l = &lease{names: make(map[string]string)}
 	}
-	l.holders.Store(1)
+	p.lend(l)
 	return l
+}
+
+// lend gives a lease its first holder.
+func (p *buffers) lend(l *lease) {
+	l.holders.Store(1)
+	if p.leased != nil {
+		p.leased.Inc()
+	}
 }
 
 // block is a buffer that lives as long as the lease.
@@ -76,6 +87,9 @@ func (p *buffers) block(l *lease) *buffer {
 func (p *buffers) release(l *lease) {
 	if l.holders.Add(-1) > 0 {
 		return
+	}
+	if p.leased != nil {
+		p.leased.Dec()
 	}
 	for i, b := range l.blocks {
 		p.put(b)

@@ -37,6 +37,7 @@ type Config struct {
 	// a context with a sooner deadline wins. 0: 10 s.
 	Timeout time.Duration
 	Logger  *slog.Logger // nil: none. Holds no record content.
+	Metrics *Metrics     // nil: none
 }
 
 // Client is a connection to one cluster. It is safe for concurrent use.
@@ -45,6 +46,7 @@ type Client struct {
 	codecs  *codecs
 	buffers *buffers
 	log     *slog.Logger
+	metrics *Metrics
 	timeout time.Duration
 	attempt time.Duration // limit of one of a call's repetitions
 	now     func() time.Time
@@ -82,8 +84,12 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 func newClient(cfg Config) *Client {
 	c := &Client{
 		codecs: newCodecs(), buffers: new(buffers),
-		log: cfg.Logger, timeout: cfg.Timeout, now: time.Now,
+		log: cfg.Logger, timeout: cfg.Timeout, now: time.Now, metrics: cfg.Metrics,
 	}
+	if c.metrics == nil {
+		c.metrics = NewMetrics()
+	}
+	c.buffers.leased = c.metrics.leases
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -142,12 +148,14 @@ func (c *Client) retry(ctx context.Context, what string, attempt func(context.Co
 
 func (c *Client) retryWithin(ctx context.Context, what string, total, each time.Duration,
 	attempt func(context.Context) error,
-) error {
+) (err error) {
 	ctx, cancel := c.within(ctx, total)
 	defer cancel()
-	began := time.Now()
+	began, repeated := time.Now(), -1
+	defer func() { c.metrics.call(what, time.Since(began), repeated, err) }()
 	var before error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		repeated++
 		err := once(ctx, each, attempt)
 		if err == nil {
 			return nil

@@ -185,7 +185,9 @@ func (f *Fetcher) partition(ctx context.Context, d *decoder, part *FetchedPartit
 	if err := d.decode(part, w.records, from); err != nil {
 		return fmt.Errorf("%s: %w: %w", at, ErrCorrupt, err)
 	}
-	if limit := f.readable(w); len(w.records) == 0 && from < limit {
+	limit := f.readable(w)
+	defer func() { f.client.metrics.read(at.topic, part, len(w.records), limit) }()
+	if len(w.records) == 0 && from < limit {
 		// A hole at the tail, or no room for this partition in the answer.
 		return f.crossHole(ctx, part, limit)
 	}

@@ -55,7 +55,7 @@ func (p *Producer) Send(ctx context.Context, records []Record) error {
 		p.spoil(err, false)
 		return failAll(records, err)
 	}
-	defer p.room.Release(c.bytes)
+	defer p.leave(c)
 	c.enqueue()
 	select {
 	case <-c.done:
@@ -95,11 +95,18 @@ func (p *Producer) admit(ctx context.Context, c *sending) error {
 	err := p.room.Acquire(ctx, c.bytes)
 	switch {
 	case err == nil:
+		p.client.metrics.buffered.Add(float64(c.bytes))
 		return nil
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: the producer's %d bytes are taken: %w (%w)", errUnsent, p.config.BufferBytes, ErrUnavailable, err)
 	}
 	return fmt.Errorf("%w: the producer's %d bytes are taken: %w", errUnsent, p.config.BufferBytes, err)
+}
+
+// leave gives the call's room to others.
+func (p *Producer) leave(c *sending) {
+	p.client.metrics.buffered.Sub(float64(c.bytes))
+	p.room.Release(c.bytes)
 }
 
 func failAll(records []Record, err error) error {

@@ -94,6 +94,7 @@ func (t *Tail) Fetch(ctx context.Context, at PartitionOffset) (*Fetched, error) 
 	}
 	if c := t.find(at); c != nil {
 		got := t.view(c, at.Offset)
+		t.client.metrics.tailShared.Inc()
 		t.mu.Unlock()
 		return got, nil
 	}
@@ -152,7 +153,9 @@ func (t *Tail) share(c *chunk, from int64) *Fetched {
 // board joins the fetch from this place, or starts it.
 func (t *Tail) board(at PartitionOffset) *flight {
 	f := t.flights[at]
-	if f == nil {
+	if f != nil {
+		t.client.metrics.tailShared.Inc()
+	} else {
 		f = &flight{done: make(chan struct{})}
 		t.flights[at] = f
 		go t.fly(f, at)
@@ -229,6 +232,7 @@ func (t *Tail) keep(c *chunk) {
 	t.chunks[c.part.Partition] = slices.Insert(of, i, c)
 	t.queue = append(t.queue, c)
 	t.held += c.bytes
+	t.client.metrics.tailBytes.Add(float64(c.bytes))
 	for t.held > t.config.Bytes || len(t.queue) > maxChunks {
 		t.evict()
 	}
@@ -248,6 +252,7 @@ func (t *Tail) drop(c *chunk) {
 	i := slices.Index(of, c)
 	t.chunks[c.part.Partition] = slices.Delete(of, i, i+1)
 	t.held -= c.bytes
+	t.client.metrics.tailBytes.Sub(float64(c.bytes))
 	t.client.buffers.release(c.lease)
 }
 
@@ -287,7 +292,7 @@ func (l *lease) bytes() int {
 // clone copies records into memory of their own size, with a lease of its own.
 func (p *buffers) clone(records []FetchedRecord, size int) ([]FetchedRecord, *lease) {
 	l := &lease{names: make(map[string]string)}
-	l.holders.Store(1)
+	p.lend(l)
 	block := make([]byte, 0, size)
 	copied := func(v []byte) []byte {
 		if v == nil {

@@ -244,6 +244,7 @@ func (w *writer) send(plain, packed *buffer) (int64, error) {
 	switch {
 	case err == nil:
 		w.sequence = following(w.sequence, w.enc.count)
+		p.client.metrics.batch(w.enc.count, len(sealed)-sizePrefix)
 	case !settled:
 		// The batch may be stored, now or later: its sequence numbers must
 		// not be used for other records.
