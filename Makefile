@@ -32,8 +32,9 @@ e2e: ## Run the tests that build and start the hub, kill it, and plant faults in
 	$(GO) test -tags=e2e -timeout 20m ./internal/mutants
 
 .PHONY: test-live
-test-live: ## Run the tests against real engines: Redis, openssl, Python (Debian: redis-server openssl python3)
+test-live: ## Run the tests against real engines: Kafka, Redis, openssl, Python (see .ci/run for what they need)
 	$(GO) test -tags=live,e2e -timeout 20m -run 'Live' ./internal/redis ./cmd/...
+	$(GO) test -tags=live -timeout 20m -run 'Live' ./internal/kafkalog
 
 .PHONY: check
 check: generated lint vet house unit ## Everything that must hold before a commit
