@@ -31,7 +31,8 @@
 //	  effect            permit or deny
 //	  when              a condition in CEL
 //	  obligations       of a rule that permits: by class of field, and by field
-//	                    (which goes before its class): keep, mask:METHOD, hash, null, drop
+//	                    (which goes before its class): keep, generalise:METHOD,
+//	                    mask:METHOD, hash, null, drop; see package redact
 //	agreements/*.yaml   one 共享协议 each: see Agreement
 //	*_test.yaml         beside each: cases, run by package policytest; not part of the policy
 //

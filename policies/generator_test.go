@@ -94,7 +94,7 @@ func (g generator) name(w *worldOf, fields map[string]string) {
 }
 
 func (g generator) obligation() string {
-	return pick(g, "keep", "keep", "keep", "mask:name", "mask:phone", "hash", "null", "drop")
+	return pick(g, "keep", "keep", "keep", "generalise:band", "mask:name", "mask:phone", "hash", "null", "drop")
 }
 
 // agreementsOf adds renewals of one pair, whose terms may leave gaps.

@@ -10,5 +10,11 @@
 // field and drops where they ask for different things of the same strength
 // (invariant 3: zero values deny, masking has no skip mode).
 //
-// The order of strictness is drop > null > hash > mask > keep.
+// The order of strictness is drop > null > hash > mask > generalise > keep.
+//
+//	obligation.go   Action, Method, Obligation, their strictest merge
+//	mask.go         what each mask leaves visible of a text
+//	generalise.go   region to province, date to month, amount to band
+//	predicate.go    Predicate: which records leave at all, Kleene's three values
+//	sensitivity.go  the classes of fields
 package redact

@@ -12,14 +12,17 @@ type Action uint8
 
 // The actions, strictest first.
 const (
-	Drop Action = iota // the field does not appear
-	Null               // the field appears, its value is null
-	Hash               // a keyed hash: the same within one agreement, unlinkable between two
-	Mask               // a part of the value, by a named method
-	Keep               // the value as it is
+	Drop       Action = iota // the field does not appear
+	Null                     // the field appears, its value is null
+	Hash                     // a keyed hash: the same within one agreement, unlinkable between two
+	Mask                     // a part of the value, by a named method
+	Generalise               // a coarser value that it lies in, by a named method
+	Keep                     // the value as it is
 )
 
-var actionNames = [...]string{Drop: "drop", Null: "null", Hash: "hash", Mask: "mask", Keep: "keep"}
+var actionNames = [...]string{
+	Drop: "drop", Null: "null", Hash: "hash", Mask: "mask", Generalise: "generalise", Keep: "keep",
+}
 
 // String is the action's name as policies write it.
 func (a Action) String() string {
@@ -29,59 +32,82 @@ func (a Action) String() string {
 	return "drop"
 }
 
-// Method names a mask. The empty method belongs to the other actions.
+// Method names a mask or a generalisation. The empty method belongs to the
+// other actions.
 type Method string
 
-// The masks; mask.go says what each leaves visible.
+// The masks, of text; mask.go says what each leaves visible.
 const (
-	MaskName     Method = "name"
-	MaskPhone    Method = "phone"
-	MaskIdentity Method = "identity"
-	MaskAddress  Method = "address"
+	MaskName          Method = "name"
+	MaskPhone         Method = "phone"
+	MaskIdentity      Method = "identity"
+	MaskIdentityBirth Method = "identity_birth"
+	MaskAddress       Method = "address"
 )
+
+// The generalisations; generalise.go says what each makes of a value.
+const (
+	ToProvince Method = "province" // of text that is a region code
+	ToMonth    Method = "month"    // of a date or an instant
+	ToBand     Method = "band"     // of an exact number
+)
+
+// methods are those that an action takes; the other actions take none.
+var methods = map[Action][]Method{
+	Mask:       {MaskName, MaskPhone, MaskIdentity, MaskIdentityBirth, MaskAddress},
+	Generalise: {ToProvince, ToMonth, ToBand},
+}
 
 // Obligation is what a policy asks for one field. The zero value drops it.
 type Obligation struct {
 	Action Action
-	Method Method // only with Mask
+	Method Method // only with Mask and Generalise
 }
 
 // String is the obligation as policies write it: "keep", "mask:phone".
 func (o Obligation) String() string {
-	if o.Action == Mask {
-		return "mask:" + string(o.Method)
+	if methods[o.Action] != nil {
+		return o.Action.String() + ":" + string(o.Method)
 	}
 	return o.Action.String()
 }
 
-// Parse reads what String writes. A mask without a known method is an error.
+// Valid says whether the action exists and has a method of its own.
+func (o Obligation) Valid() bool {
+	of := methods[o.Action]
+	return o.Action <= Keep && (of == nil && o.Method == "" || slices.Contains(of, o.Method))
+}
+
+// Parse reads what String writes. A mask or a generalisation without a known
+// method is an error.
 func Parse(s string) (Obligation, error) {
 	name, method, hasMethod := strings.Cut(s, ":")
 	i := slices.Index(actionNames[:], name)
 	if i < 0 {
-		return Obligation{}, fmt.Errorf("unknown obligation %q: use keep, mask:METHOD, hash, null or drop", s)
+		return Obligation{}, fmt.Errorf("unknown obligation %q: use keep, generalise:METHOD, mask:METHOD, hash, null or drop", s)
 	}
 	o := Obligation{Action: Action(i), Method: Method(method)}
+	of := methods[o.Action]
 	switch {
-	case o.Action != Mask && hasMethod:
-		return Obligation{}, fmt.Errorf("obligation %q: only mask takes a method", s)
-	case o.Action == Mask && !o.Method.known():
-		return Obligation{}, fmt.Errorf("obligation %q: use mask:name, mask:phone, mask:identity or mask:address", s)
+	case of == nil && hasMethod:
+		return Obligation{}, fmt.Errorf("obligation %q: %s takes no method", s, name)
+	case !o.Valid():
+		return Obligation{}, fmt.Errorf("obligation %q: use %s with one of %s", s, name, join(of))
 	}
 	return o, nil
 }
 
-func (m Method) known() bool {
-	switch m {
-	case MaskName, MaskPhone, MaskIdentity, MaskAddress:
-		return true
+func join(of []Method) string {
+	var names []string
+	for _, m := range of {
+		names = append(names, string(m))
 	}
-	return false
+	return strings.Join(names, ", ")
 }
 
 // Strictest joins what two layers of policy ask for one field: the stricter
-// action wins, and two different masks drop the field, because neither alone
-// does what both ask.
+// action wins, and two different ones of a kind (mask:name and mask:phone)
+// drop the field, because neither alone does what both ask.
 func Strictest(a, b Obligation) Obligation {
 	switch {
 	case a.Action < b.Action:

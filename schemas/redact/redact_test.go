@@ -10,7 +10,10 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 
-var every = []string{"drop", "null", "hash", "mask:name", "mask:phone", "mask:identity", "mask:address", "keep"}
+var every = []string{
+	"drop", "null", "hash", "mask:name", "mask:phone", "mask:identity", "mask:identity_birth", "mask:address",
+	"generalise:province", "generalise:month", "generalise:band", "keep",
+}
 
 func parse(t *testing.T, s string) redact.Obligation {
 	t.Helper()
@@ -42,7 +45,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s reads back as %s", s, got)
 		}
 	}
-	for _, s := range []string{"", "show", "mask", "mask:", "mask:nose", "keep:phone", "Keep", "skip_masking"} {
+	for _, s := range []string{"", "show", "mask", "mask:", "mask:nose", "keep:phone", "keep:", "Keep", "skip_masking", "generalise", "generalise:phone", "mask:month"} {
 		if o, err := redact.Parse(s); err == nil {
 			t.Errorf("%q was read as %s", s, o)
 		}
@@ -66,8 +69,8 @@ func TestStrictest(t *testing.T) {
 			if a == b && m != a {
 				t.Errorf("%s with itself: %s", x, m)
 			}
-			if a.Action == redact.Mask && b.Action == redact.Mask && a != b && m.Action != redact.Drop {
-				t.Errorf("two different masks: %s", m)
+			if a.Action == b.Action && a != b && m.Action != redact.Drop {
+				t.Errorf("two different ones of a kind: %s", m)
 			}
 			for _, z := range every {
 				c := parse(t, z)
@@ -116,6 +119,12 @@ func TestMasks(t *testing.T) {
 		{redact.MaskPhone, "1234567", "***"},
 		{redact.MaskIdentity, "11010519491231002X", "1101***X"},
 		{redact.MaskIdentity, "1101051949", "***"},
+		{redact.MaskIdentityBirth, "11010519491231002X", "110105***002X"},
+		{redact.MaskIdentityBirth, "110105194912310021", "110105***0021"},
+		{redact.MaskIdentityBirth, "E12345678", "***"},
+		{redact.MaskIdentityBirth, "11010519491231002x", "***"},
+		{redact.MaskIdentityBirth, "测试测试测试测试测试测试测试测试测试", "***"},
+		{redact.MaskIdentityBirth, "", ""},
 		{redact.MaskAddress, "四川省成都市青羊区测试路", "四川省成都市***"},
 		{redact.MaskAddress, "成都市青羊", "***"},
 	} {
@@ -124,12 +133,12 @@ func TestMasks(t *testing.T) {
 			t.Errorf("%s of %q: %q, %v; want %q", c.method, c.value, got, err, c.want)
 		}
 	}
-	for _, m := range []redact.Method{"", "nose"} {
-		if _, err := redact.AppendMasked(nil, m, []byte("a")); !errors.Is(err, redact.ErrMask) {
+	for _, m := range []redact.Method{"", "nose", redact.ToMonth} {
+		if _, err := redact.AppendMasked(nil, m, []byte("a")); !errors.Is(err, redact.ErrMisfit) {
 			t.Errorf("unknown method %q: %v", m, err)
 		}
 	}
-	if out, err := redact.AppendMasked([]byte("x"), redact.MaskName, []byte("a\xff")); !errors.Is(err, redact.ErrMask) || string(out) != "x" {
+	if out, err := redact.AppendMasked([]byte("x"), redact.MaskName, []byte("a\xff")); !errors.Is(err, redact.ErrMisfit) || string(out) != "x" {
 		t.Errorf("not UTF-8: %q, %v", out, err)
 	}
 }
@@ -139,7 +148,7 @@ func TestMasksHide(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 4))
 	letters := []rune("川渝0123456789甲乙丙")
-	for _, m := range []redact.Method{redact.MaskName, redact.MaskPhone, redact.MaskIdentity, redact.MaskAddress} {
+	for _, m := range []redact.Method{redact.MaskName, redact.MaskPhone, redact.MaskIdentity, redact.MaskIdentityBirth, redact.MaskAddress} {
 		longest := 0
 		for range 2000 {
 			value := make([]rune, 1+rng.IntN(40))
