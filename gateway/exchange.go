@@ -158,21 +158,21 @@ func (x *exchange) query(ctx context.Context) feed.Query {
 		Limit:            int(x.reservation.Granted()),
 		Subject:          x.subject(),
 		HideDecisionTime: x.decision.Obligations.Of(x.product.DecisionTime).Action != redact.Keep,
-		Redact: func(dst, value, key []byte) ([]byte, *schemas.Schema, error) {
+		Redact: func(dst, value, key []byte) ([]byte, string, error) {
 			id, body, err := schemas.SplitFrame(value)
 			if err != nil {
-				return dst, nil, problem.Wrap(problem.RecordUnreadable, err, "")
+				return dst, "", problem.Wrap(problem.RecordUnreadable, err, "")
 			}
 			schema, ok := x.snap.Schemas.ByID(id)
 			if !ok {
-				return dst, nil, problem.New(problem.SchemaUnknown, "id %d", id)
+				return dst, "", problem.New(problem.SchemaUnknown, "id %d", id)
 			}
 			view, err := x.views.get(schema, canonical, x.decision.Obligations)
 			if err != nil {
-				return dst, nil, problem.Wrap(problem.RecordUnredactable, err, "")
+				return dst, "", problem.Wrap(problem.RecordUnredactable, err, "")
 			}
 			dst, err = view.Append(dst, body, key, run)
-			return dst, schema, err
+			return dst, schema.Name, err
 		},
 	}
 }

@@ -3,6 +3,7 @@ package schemas
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // Value is the value of one leaf. The zero Value is null.
@@ -51,33 +52,43 @@ func (e *Encoder) Append(dst []byte, values []Value, key []byte, sealer Sealer) 
 	if len(values) != len(e.schema.Leaves) {
 		return dst, fmt.Errorf("schema %s has %d leaves, got %d values", e.schema.Name, len(e.schema.Leaves), len(values))
 	}
-	w := writer{schema: e.schema, values: values, key: key, sealer: sealer}
-	out, err := w.record(dst, e.schema.root)
+	out, err := appendRecord(dst, e.schema.encoding, values, key, sealer)
 	if err != nil {
 		return dst, err
 	}
 	return out, nil
 }
 
-type writer struct {
-	schema *Schema
-	values []Value
-	key    []byte
-	sealer Sealer
+// encodeStep writes one leaf, or one sealed block with all its leaves. Records
+// have no bytes of their own in Avro, so their leaves stand in line.
+type encodeStep struct {
+	kind     Kind // 0: a sealed block
+	nullable bool
+	repeated bool
+	leaf     int // index of its value
+	path     string
+	limit    int64 // of an enum: how many symbols; of a decimal: the first unscaled value that is too large
+	block    []encodeStep
 }
 
-func (w *writer) record(dst []byte, n *node) (_ []byte, err error) {
-	for i := range n.fields {
-		f := &n.fields[i]
-		switch f.node.kind {
-		case recordKind:
-			dst, err = w.record(dst, f.node)
-		case sealedKind:
-			dst, err = w.block(dst, f)
-		case arrayKind:
-			dst, err = w.array(dst, f.node)
-		default:
-			dst, err = w.leaf(dst, f.node)
+func newEncodeStep(l *Leaf, index int) encodeStep {
+	s := encodeStep{kind: l.Kind, nullable: l.Nullable, repeated: l.Repeated, leaf: index, path: l.Path}
+	switch l.Kind {
+	case Enum:
+		s.limit = int64(len(l.Symbols))
+	case Decimal:
+		s.limit = int64(powers[l.Precision])
+	}
+	return s
+}
+
+// appendRecord returns nil with an error.
+func appendRecord(dst []byte, steps []encodeStep, values []Value, key []byte, sealer Sealer) (_ []byte, err error) {
+	for i := range steps {
+		if s := &steps[i]; s.kind == 0 {
+			dst, err = s.appendBlock(dst, values, key, sealer)
+		} else {
+			dst, err = s.appendLeaf(dst, &values[s.leaf])
 		}
 		if err != nil {
 			return nil, err
@@ -86,94 +97,104 @@ func (w *writer) record(dst []byte, n *node) (_ []byte, err error) {
 	return dst, nil
 }
 
-// block seals a record: personal data enter Kafka encrypted or not at all.
-func (w *writer) block(dst []byte, f *field) ([]byte, error) {
-	if w.sealer == nil {
-		return nil, fmt.Errorf("field %s is a sealed block, and there is no sealer", f.path)
+func (s *encodeStep) appendLeaf(dst []byte, v *Value) ([]byte, error) {
+	switch {
+	case s.repeated:
+		return s.appendItems(dst, v)
+	case !v.Set && s.nullable:
+		return append(dst, 0), nil // branch 0: null
+	case !v.Set:
+		return nil, fmt.Errorf("field %s is required and has no value", s.path)
+	case s.nullable:
+		dst = append(dst, 2) // branch 1, zigzag
 	}
-	plain, err := w.record(nil, f.node)
+	return s.append(dst, v.Int, v.Bytes)
+}
+
+// appendBlock seals a record: personal data enter Kafka encrypted or not at
+// all. Behind dst it makes room for the length, the record in clear and what
+// the block is bound to; the sealed bytes then take their place.
+func (s *encodeStep) appendBlock(dst []byte, values []Value, key []byte, sealer Sealer) ([]byte, error) {
+	if sealer == nil {
+		return nil, fmt.Errorf("field %s is a sealed block, and there is no sealer", s.path)
+	}
+	start := len(dst)
+	var head [binary.MaxVarintLen64]byte
+	work, err := appendRecord(append(dst, head[:]...), s.block, values, key, sealer)
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := w.sealer.Seal(nil, plain, blockBinding(w.key, f.path))
+	plain := len(work)
+	work = appendBlockBinding(work, key, s.path)
+	bound := len(work)
+	work, err = sealer.Seal(work, work[start+len(head):plain], work[plain:bound])
 	if err != nil {
-		return nil, fmt.Errorf("field %s: %w", f.path, err)
+		return nil, fmt.Errorf("field %s: %w", s.path, err)
 	}
-	return appendBytes(dst, sealed), nil
+	out := work[:start+binary.PutVarint(head[:], int64(len(work)-bound))]
+	copy(out[start:], head[:])
+	out = append(out, work[bound:]...)
+	clear(work[len(out):]) // no personal data in what is left of the buffer
+	return out, nil
 }
 
-// blockBinding is the additional data of a sealed block: the record it belongs
-// to and the field it stands in.
-func blockBinding(key []byte, path string) []byte {
-	return append(append(make([]byte, 0, len(key)+1+len(path)), key...), "/"+path...)
+// appendBlockBinding is the additional data of a sealed block: the record it
+// belongs to and the field it stands in.
+func appendBlockBinding(dst, key []byte, path string) []byte {
+	return append(append(append(dst, key...), '/'), path...)
 }
 
-func (w *writer) array(dst []byte, n *node) ([]byte, error) {
-	v := &w.values[n.leaf]
+func (s *encodeStep) appendItems(dst []byte, v *Value) (_ []byte, err error) {
 	count := max(len(v.Ints), len(v.Texts))
 	if count == 0 {
 		return append(dst, 0), nil
 	}
 	dst = binary.AppendVarint(dst, int64(count))
 	for i := range count {
-		item := Value{Set: true}
 		if len(v.Ints) > 0 {
-			item.Int = v.Ints[i]
+			dst, err = s.append(dst, v.Ints[i], nil)
 		} else {
-			item.Bytes = v.Texts[i]
+			dst, err = s.append(dst, 0, v.Texts[i])
 		}
-		var err error
-		if dst, err = w.scalar(dst, n.items, &item); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
 	return append(dst, 0), nil
 }
 
-func (w *writer) leaf(dst []byte, n *node) ([]byte, error) {
-	v := &w.values[n.leaf]
-	switch {
-	case n.nullable && !v.Set:
-		return append(dst, 0), nil // branch 0: null
-	case n.nullable:
-		dst = append(dst, 2) // branch 1, zigzag
-	case !v.Set:
-		return nil, fmt.Errorf("field %s is required and has no value", w.schema.Leaves[n.leaf].Path)
-	}
-	return w.scalar(dst, n, v)
-}
-
-func (w *writer) scalar(dst []byte, n *node, v *Value) ([]byte, error) {
-	switch n.kind {
-	case Boolean:
-		return append(dst, byte(v.Int&1)), nil
-	case Int, Date:
-		if v.Int != int64(int32(v.Int)) {
-			return nil, w.misfit(n, "exceeds 32 bits")
+// append writes a scalar: number is its value, or text.
+func (s *encodeStep) append(dst []byte, number int64, text []byte) ([]byte, error) {
+	switch s.kind {
+	case String:
+		if !validText(text) {
+			return nil, s.misfit("is not UTF-8")
 		}
-		return binary.AppendVarint(dst, v.Int), nil
-	case Long, TimestampMillis:
-		return binary.AppendVarint(dst, v.Int), nil
-	case Enum:
-		if v.Int < 0 || v.Int >= int64(len(n.symbols)) {
-			return nil, w.misfit(n, "is not a symbol's index")
-		}
-		return binary.AppendVarint(dst, v.Int), nil
+		return appendBytes(dst, text), nil
+	case Bytes:
+		return appendBytes(dst, text), nil
 	case Decimal:
-		if max(v.Int, -v.Int) >= pow10(n.precision) {
-			return nil, w.misfit(n, fmt.Sprintf("has more than %d digits", n.precision))
+		if number >= s.limit || number <= -s.limit {
+			return nil, s.misfit("has more digits than its precision")
 		}
-		return appendDecimal(dst, v.Int), nil
-	case String, Bytes:
-		return appendBytes(dst, v.Bytes), nil
-	case recordKind, arrayKind, sealedKind: // written by record, array and block
+		return appendDecimal(dst, number), nil
+	case Enum:
+		if number < 0 || number >= s.limit {
+			return nil, s.misfit("is not a symbol's index")
+		}
+	case Int, Date:
+		if number != int64(int32(number)) {
+			return nil, s.misfit("exceeds 32 bits")
+		}
+	case Boolean:
+		return append(dst, byte(number&1)), nil
 	}
-	return nil, w.misfit(n, "has a kind that cannot be written")
+	return binary.AppendVarint(dst, number), nil
 }
 
 // misfit names the field and never the value (invariant 5).
-func (w *writer) misfit(n *node, why string) error {
-	return fmt.Errorf("field %s: the value %s", w.schema.Leaves[n.leaf].Path, why)
+func (s *encodeStep) misfit(why string) error {
+	return fmt.Errorf("field %s: the value %s", s.path, why)
 }
 
 func appendBytes(dst, b []byte) []byte {
@@ -183,19 +204,11 @@ func appendBytes(dst, b []byte) []byte {
 // appendDecimal writes an unscaled decimal as the shortest big-endian two's
 // complement, as Avro's specification asks.
 func appendDecimal(dst []byte, v int64) []byte {
-	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(v))
-	i := 0
-	for i < 7 && (b[i] == 0 && b[i+1] < 0x80 || b[i] == 0xff && b[i+1] >= 0x80) {
-		i++
+	size := 64 - bits.LeadingZeros64(uint64(v^v>>63)) // without the sign
+	n := size/8 + 1
+	dst = append(dst, byte(2*n))
+	for n--; n >= 0; n-- {
+		dst = append(dst, byte(v>>(8*n)))
 	}
-	return appendBytes(dst, b[i:])
-}
-
-func pow10(n int) int64 {
-	p := int64(1)
-	for range n {
-		p *= 10
-	}
-	return p
+	return dst
 }

@@ -243,7 +243,7 @@ func TestParseRefuses(t *testing.T) {
 		deep = fmt.Sprintf(`{"type":"record","name":"R%d","fields":[{"name":"f","type":%s,%s}]}`, i, deep, attrs)
 	}
 	for _, c := range []struct{ title, schema, want string }{
-		{"not JSON", `{`, "outermost type"},
+		{"not JSON", `{`, "not JSON"},
 		{"not Avro", wrap(`{"name":"f","type":"int","default":"x",` + attrs + `}`), "not Avro"},
 		{"no Chinese name", wrap(`{"name":"f","type":"int","source":"x","sensitivity":"public"}`), "no Chinese name"},
 		{"no source", wrap(`{"name":"f","type":"int","zh":"甲","sensitivity":"public"}`), "no source"},

@@ -14,7 +14,6 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/record"
-	"github.com/chuanyu-exchange/hub/schemas"
 )
 
 // Limits of a page.
@@ -36,8 +35,8 @@ type Feed struct {
 func New(client *kafkalog.Client) *Feed { return &Feed{client: client} }
 
 // Redact appends the redacted form of a value (framed Avro) with this Kafka
-// key. Its errors are those of schemas.View.Append.
-type Redact func(dst, value, key []byte) (out []byte, schema *schemas.Schema, err error)
+// key, and says by which schema. Its errors are those of schemas.View.Append.
+type Redact func(dst, value, key []byte) (out []byte, schema string, err error)
 
 // Query asks for a page.
 type Query struct {
@@ -191,7 +190,7 @@ func (b *builder) add(r *kafkalog.FetchedRecord) error {
 	if b.query.Subject != nil {
 		p.Subjects = append(p.Subjects, b.query.Subject(r.Key))
 	}
-	p.addSchema(schema.Name)
+	p.addSchema(schema)
 	return nil
 }
 

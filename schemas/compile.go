@@ -1,0 +1,373 @@
+package schemas
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/chuanyu-exchange/hub/schemas/avro"
+	"github.com/chuanyu-exchange/hub/schemas/evolve"
+	"github.com/chuanyu-exchange/hub/schemas/redact"
+)
+
+// maxParts bounds what a View costs: a schema that names its records again and
+// again stands for fields without number.
+const maxParts = 4 * maxForeignLeaves
+
+// compiler makes the parts of one View.
+type compiler struct {
+	spec    *ViewSpec
+	view    *View
+	out     writing
+	skipper skipper
+	open    map[recordPair]*part // records around the one that is compiled
+	names   map[string]int       // how often a record's name was given
+	parts   int
+	changed bool // something of the reader is not released as it is
+}
+
+type recordPair struct{ writer, reader *avro.Type }
+
+// writing is what differs between the formats: how each kind is written.
+type writing interface {
+	// scalar sets how a value is written as it is.
+	scalar(p *part, t *avro.Type)
+	// redacted sets how the text is written that is made of a value, or, of
+	// one that is nulled, what stands in its place.
+	redacted(p *part)
+	// container sets how a record, an array, a map and a union are written,
+	// whose parts are known.
+	container(p *part, res *evolve.Resolution) error
+}
+
+func compileView(spec *ViewSpec) (*View, error) {
+	for path, ob := range spec.Obligations {
+		if _, _, ok := spec.Reader.Leaf(path); !ok {
+			return nil, fmt.Errorf("there is no field %s", path)
+		}
+		if !ob.Valid() {
+			return nil, fmt.Errorf("field %s: unknown obligation %d %q", path, ob.Action, ob.Method)
+		}
+	}
+	c := compiler{
+		spec: spec, view: &View{}, skipper: skipper{records: map[*avro.Type]*skips{}}, open: map[recordPair]*part{},
+		names: map[string]int{},
+	}
+	avroOut, csvOut := newAvroWriting(&c), &csvWriting{view: c.view}
+	switch spec.Format {
+	case JSON:
+		c.out = jsonWriting{}
+	case CSV:
+		c.out = csvOut
+	case Avro:
+		c.out = avroOut
+	default:
+		return nil, fmt.Errorf("unknown format %d", spec.Format)
+	}
+	res, err := evolve.Resolve(spec.Writer.Type, spec.Reader.Type)
+	if err != nil {
+		return nil, err
+	}
+	if c.view.root, err = c.record(res, ""); err != nil {
+		return nil, err
+	}
+	switch {
+	case spec.Format == CSV:
+		c.view.root = csvOut.row(c.view.root)
+	case spec.Format == Avro && !c.changed:
+		c.view.schema = spec.Reader.Source
+	case spec.Format == Avro:
+		if c.view.schema, err = avroOut.schema(c.view.root); err != nil {
+			return nil, err
+		}
+	}
+	if spec.Predicate != nil {
+		c.view.predicate, err = c.predicate(res, spec.Predicate)
+	}
+	return c.view, err
+}
+
+// value compiles what stands at a path; nil if nothing of it is released.
+func (c *compiler) value(res *evolve.Resolution, path string) (*part, error) {
+	if c.parts++; c.parts > maxParts {
+		return nil, fmt.Errorf("field %s: more than %d fields", path, maxForeignLeaves)
+	}
+	ob := c.spec.Obligations.Of(path)
+	if !holdsRecord(res.Reader) {
+		switch ob.Action {
+		case redact.Drop:
+			return nil, nil
+		case redact.Null:
+			return c.nulled(res, path), nil
+		}
+	}
+	switch {
+	case res.Writer.Kind == avro.Union:
+		return c.union(res, path)
+	case res.Reader.Kind == avro.Union:
+		return c.branch(res, path)
+	}
+	switch res.Reader.Kind {
+	case avro.Record:
+		return c.record(res, path)
+	case avro.Array:
+		return c.array(res, path, ob)
+	case avro.Map:
+		return c.mapping(res, path, ob)
+	}
+	return c.scalar(res, path, ob)
+}
+
+// holdsRecord says whether fields of their own lie in a type, so that the
+// obligation of its path is not that of the whole.
+func holdsRecord(t *avro.Type) bool {
+	switch t.Kind {
+	case avro.Record:
+		return true
+	case avro.Array:
+		return holdsRecord(t.Items)
+	case avro.Map:
+		return holdsRecord(t.Values)
+	case avro.Union:
+		return slices.ContainsFunc(t.Branches, holdsRecord)
+	}
+	return false
+}
+
+func (c *compiler) part(res *evolve.Resolution, path string) *part {
+	return &part{
+		path: path, null: noNull, wire: res.Writer.Kind, size: res.Writer.Size,
+		skips: c.skipper.compile(res.Writer),
+	}
+}
+
+// nulled passes over a value and writes null.
+func (c *compiler) nulled(res *evolve.Resolution, path string) *part {
+	p := c.part(res, path)
+	p.render, p.ob = renderNull, redact.Obligation{Action: redact.Null}
+	c.out.redacted(p)
+	c.changed = true
+	return p
+}
+
+// union compiles the branches of the writer's union. A branch of which nothing
+// is released is null.
+func (c *compiler) union(res *evolve.Resolution, path string) (*part, error) {
+	p := c.part(res, path)
+	released := false
+	for _, how := range res.Branches {
+		b, err := c.value(how, path)
+		if err != nil {
+			return nil, err
+		}
+		released = released || b != nil && how.Writer.Kind != avro.Null
+		p.branches = append(p.branches, b)
+	}
+	if !released && holdsRecord(res.Reader) {
+		return nil, nil
+	}
+	for i := range p.branches {
+		if p.branches[i] == nil {
+			p.branches[i] = c.nulled(res.Branches[i], path)
+		}
+	}
+	return p, c.out.container(p, res)
+}
+
+// branch compiles a value that the reader has as one branch of a union.
+func (c *compiler) branch(res *evolve.Resolution, path string) (*part, error) {
+	inner, err := c.value(res.Chosen, path)
+	if inner == nil || err != nil {
+		return nil, err
+	}
+	p := c.part(res, path)
+	p.items = inner
+	return p, c.out.container(p, res)
+}
+
+func (c *compiler) array(res *evolve.Resolution, path string, ob redact.Obligation) (*part, error) {
+	if ob.Action == redact.Hash && !holdsRecord(res.Reader) {
+		return nil, fmt.Errorf("field %s: %s on a repeated field", path, ob)
+	}
+	items, err := c.value(res.Items, path)
+	if items == nil || err != nil {
+		return nil, err
+	}
+	p := c.part(res, path)
+	p.items, p.least = items, leastBytes(res.Writer.Items)
+	return p, c.out.container(p, res)
+}
+
+// mapping compiles a map. Its keys are values, too: the obligation of its path
+// is theirs, and they are released as they are or not at all.
+func (c *compiler) mapping(res *evolve.Resolution, path string, ob redact.Obligation) (*part, error) {
+	switch ob.Action {
+	case redact.Keep:
+	case redact.Drop:
+		return nil, nil
+	case redact.Null:
+		return c.nulled(res, path), nil
+	default:
+		return nil, fmt.Errorf("field %s: %s on a map; keep, null or drop it", path, ob)
+	}
+	items, err := c.value(res.Items, path)
+	if items == nil || err != nil {
+		return nil, err
+	}
+	p := c.part(res, path)
+	p.items = items
+	return p, c.out.container(p, res)
+}
+
+// scalar compiles a value by its obligation.
+func (c *compiler) scalar(res *evolve.Resolution, path string, ob redact.Obligation) (*part, error) {
+	p := c.part(res, path)
+	p.kind, p.ob = kindOf(res.Reader), ob
+	p.scale, p.longest = res.Reader.Scale, longestDecimal(res.Reader.Precision)
+	for _, at := range res.Symbols {
+		p.symbols = append(p.symbols, `"`+res.Reader.Symbols[at]+`"`)
+		p.number = append(p.number, int64(at))
+	}
+	if p.kind == Decimal && res.Reader.Precision > maxDigits {
+		return nil, fmt.Errorf("field %s: a decimal of more than %d digits", path, maxDigits)
+	}
+	if ob.Action == redact.Keep || p.kind == Null {
+		c.out.scalar(p, res.Reader)
+		return p, nil
+	}
+	return p, c.redact(p, res.Reader)
+}
+
+// maxDigits bounds what it costs to write a decimal.
+const maxDigits = 1000
+
+// redact sets how a value is made into a text that says less.
+func (c *compiler) redact(p *part, t *avro.Type) error {
+	made, ok := redactions[p.ob]
+	if p.ob.Action == redact.Hash {
+		c.view.hashes = true
+		p.items = &part{null: noNull, wire: p.wire, kind: p.kind, size: p.size, symbols: p.symbols, number: p.number}
+		avroScalar(p.items, t)
+		made, ok = redaction{render: renderHashed}, true
+	}
+	switch {
+	case !ok:
+		return fmt.Errorf("field %s: unknown obligation %s", p.path, p.ob)
+	case made.of != nil && !slices.Contains(made.of, p.kind):
+		return fmt.Errorf("field %s: %s on a %s", p.path, p.ob, p.kind)
+	}
+	p.render = made.render
+	c.out.redacted(p)
+	c.changed = true
+	return nil
+}
+
+// record compiles a record; nil if nothing in it is released.
+func (c *compiler) record(res *evolve.Resolution, path string) (*part, error) {
+	pair := recordPair{res.Writer, res.Reader}
+	if around, ok := c.open[pair]; ok {
+		again := c.part(res, path)
+		if !c.releases(around.path) {
+			return nil, nil
+		}
+		again.render, again.items, again.shape = renderAgain, around, around.name
+		return again, nil
+	}
+	p := c.part(res, path)
+	p.record, p.name = res.Reader, c.name(res.Reader.Name)
+	c.open[pair] = p
+	defer delete(c.open, pair)
+	if err := c.fields(p, res, path); err != nil {
+		return nil, err
+	}
+	if path != "" && !slices.ContainsFunc(p.steps, step.released) {
+		return nil, nil
+	}
+	return p, c.out.container(p, res)
+}
+
+// releases says whether any field below a path is released.
+func (c *compiler) releases(path string) bool {
+	for field, ob := range c.spec.Obligations {
+		if ob.Action != redact.Drop && (path == "" || redact.Covers(path, field)) {
+			return true
+		}
+	}
+	return false
+}
+
+// name gives a record its own name, or one beside it if records that differ in
+// what is released of them would share it.
+func (c *compiler) name(full string) string {
+	c.names[full]++
+	if n := c.names[full]; n > 1 {
+		return fmt.Sprintf("%s_%d", full, n)
+	}
+	return full
+}
+
+// fields compiles the fields of the writer in their order, and among them
+// those that it lacks.
+func (c *compiler) fields(p *part, res *evolve.Resolution, path string) (err error) {
+	for i := range res.Fields {
+		f := &res.Fields[i]
+		s := step{skips: c.skipper.compile(f.Writer.Type), reader: f.Reader}
+		if f.Reader >= 0 {
+			if s.part, err = c.field(f, &res.Reader.Fields[f.Reader], path); err != nil {
+				return err
+			}
+			c.changed = c.changed || s.part == nil
+		}
+		p.steps = append(p.steps, s)
+	}
+	for i := range res.Defaults {
+		d := &res.Defaults[i]
+		f := &res.Reader.Fields[d.Reader]
+		inner, err := c.defaulted(f, joinPath(path, f.Name))
+		if err != nil {
+			return err
+		}
+		if c.changed = c.changed || inner == nil; inner != nil {
+			wrap := &part{render: renderDefault, null: noNull, path: inner.path, items: inner, value: d.Value, shape: inner.shape}
+			p.insert(step{part: wrap, reader: d.Reader})
+		}
+	}
+	p.order()
+	return nil
+}
+
+// defaulted compiles a field that the writer does not have: its default is
+// bytes of the reader.
+func (c *compiler) defaulted(f *avro.Field, path string) (*part, error) {
+	if c.spec.Reader.sealed[f] != nil {
+		return nil, fmt.Errorf("field %s: it is sealed, and the writer does not have it", path)
+	}
+	same, err := evolve.Resolve(f.Type, f.Type)
+	if err != nil {
+		return nil, err
+	}
+	return c.value(same, path)
+}
+
+// field compiles a field that both sides have.
+func (c *compiler) field(f *evolve.FieldResolution, reader *avro.Field, path string) (*part, error) {
+	path = joinPath(path, reader.Name)
+	written, read := c.spec.Writer.sealed[f.Writer], c.spec.Reader.sealed[reader]
+	if written == nil && read == nil {
+		return c.value(f.How, path)
+	}
+	if written == nil || read == nil {
+		return nil, fmt.Errorf("field %s: it is sealed in one schema and not in the other", path)
+	}
+	how, err := evolve.Resolve(written, read)
+	if err != nil {
+		return nil, fmt.Errorf("field %s: what is sealed: %w", path, err)
+	}
+	inner, err := c.record(how, path)
+	if inner == nil || err != nil {
+		return nil, err
+	}
+	c.view.seals, c.changed = true, true
+	p := c.part(f.How, path)
+	p.render, p.items, p.sealed, p.shape = renderBlock, inner, true, inner.shape
+	return p, nil
+}
