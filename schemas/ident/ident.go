@@ -93,6 +93,22 @@ func OrgCheck(s string) (byte, error) {
 	}
 }
 
+// OrgCode checks an organisation code (组织机构代码) of 9 characters, without
+// the hyphen that is printed before the last.
+func OrgCode(s string) error {
+	if len(s) != 9 {
+		return fmt.Errorf("%w: 9 are required", ErrLength)
+	}
+	check, err := OrgCheck(s[:8])
+	if err != nil {
+		return err
+	}
+	if s[8] != check {
+		return ErrCheck
+	}
+	return nil
+}
+
 // ResidentID checks a resident identity number (公民身份号码): 17 digits, a
 // birth date that is not after now, and ISO 7064 MOD 11-2.
 func ResidentID(s string, now time.Time) error {
@@ -134,7 +150,7 @@ const provinces = "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 4
 
 // Region checks the structure of an administrative division code (行政区划代码):
 // six digits with a province's prefix. Whether a code is in force on a day
-// needs the versioned table.
+// [Regions.Check] says.
 func Region(s string) error {
 	if len(s) != 6 {
 		return fmt.Errorf("%w: 6 are required", ErrLength)

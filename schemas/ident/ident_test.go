@@ -80,5 +80,8 @@ func FuzzIdentifiers(f *testing.F) {
 		_ = ident.USCC(s)
 		_ = ident.ResidentID(s, time.Unix(0, 0))
 		_ = ident.Region(s)
+		_ = ident.DealCode(s)
+		_ = ident.BidSectionCode(s)
+		_ = ident.EAN13(s)
 	})
 }
