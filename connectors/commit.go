@@ -83,12 +83,7 @@ func (s *session) manifest() ([]byte, error) {
 		Read: s.next.Counts.Read, Published: s.next.Counts.Published, Duplicates: s.next.Counts.Duplicates,
 		Partitions: s.next.Partitions,
 	}
-	for code, n := range s.next.Counts.Quarantined {
-		if m.Quarantined == nil {
-			m.Quarantined = map[string]int64{}
-		}
-		m.Quarantined[string(code)] = n
-	}
+	m.Quarantined, m.Warned = byCode(s.next.Counts.Quarantined), byCode(s.next.Counts.Warned)
 	payload, err := json.Marshal(&m)
 	if err != nil {
 		return nil, err
@@ -98,6 +93,17 @@ func (s *session) manifest() ([]byte, error) {
 		return nil, fmt.Errorf("manifest of batch %s: %w", s.batch.ID, err)
 	}
 	return []byte(signed), nil
+}
+
+func byCode(counts map[problem.Code]int64) map[string]int64 {
+	if len(counts) == 0 {
+		return nil
+	}
+	out := make(map[string]int64, len(counts))
+	for code, n := range counts {
+		out[string(code)] = n
+	}
+	return out
 }
 
 // finish closes the batch: the rest of its rows and its manifest are

@@ -8,4 +8,7 @@ type Fault struct {
 	Column string       `json:"column,omitempty"`
 	Code   problem.Code `json:"code"`
 	Detail string       `json:"detail,omitempty"`
+	// Warning says that the row is published all the same: the fault is
+	// recorded beside the quarantine, counted, and named in the record's headers.
+	Warning bool `json:"warning,omitempty"`
 }

@@ -1,6 +1,8 @@
 package connectors
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 
 	"github.com/chuanyu-exchange/hub/internal/record"
@@ -20,6 +22,10 @@ type index struct {
 	entries map[digestPrefix]indexEntry
 	table   *indexTable // nil while entries are few
 	staged  map[digestPrefix]indexEntry
+	// versioned says that the provider numbers its versions: then every version
+	// of a key has an entry of its own, so that a file that is dropped again is
+	// told apart from a version that comes late.
+	versioned bool
 }
 
 // digestPrefix is enough of a keyed digest to tell millions of keys apart: 128
@@ -40,19 +46,36 @@ func newIndex(dir string) *index {
 
 func prefix(d record.Digest) digestPrefix { return digestPrefix(d[:16]) }
 
-// next is the version that a record of this key and content would have;
-// duplicate says that the last one has the same content.
+// next is the version that a record of this key and content would have, where
+// the connector counts; duplicate says that the last one has the same content.
 func (x *index) next(key, content record.Digest) (version uint32, duplicate bool, err error) {
-	last, ok := x.staged[prefix(key)]
-	if !ok {
-		if last, ok, err = x.last(prefix(key)); err != nil {
-			return 0, false, err
-		}
-	}
+	last, ok, err := x.find(prefix(key))
 	if ok && last.content == prefix(content) {
-		return last.version, true, nil
+		return last.version, true, err
 	}
-	return last.version + 1, false, nil
+	return last.version + 1, false, err
+}
+
+// given says what a version that the provider numbered is: a duplicate of the
+// one that was published, or in conflict with its content.
+func (x *index) given(key, content record.Digest, version uint32) (duplicate, conflict bool, err error) {
+	known, ok, err := x.find(versionOf(key, version))
+	same := known.content == prefix(content)
+	return ok && same, ok && !same, err
+}
+
+// newest is the highest version of a key that was published.
+func (x *index) newest(key record.Digest) (uint32, error) {
+	last, _, err := x.find(prefix(key))
+	return last.version, err
+}
+
+// find is the entry of a key, or of one version of it, staged or committed.
+func (x *index) find(k digestPrefix) (indexEntry, bool, error) {
+	if e, ok := x.staged[k]; ok {
+		return e, true, nil
+	}
+	return x.last(k)
 }
 
 // last is the committed entry of a key.
@@ -91,8 +114,36 @@ func (x *index) spill() error {
 }
 
 // stage enters a record that is part of the open transaction.
-func (x *index) stage(key, content record.Digest, version uint32) {
-	x.staged[prefix(key)] = indexEntry{content: prefix(content), version: version}
+func (x *index) stage(key, content record.Digest, version uint32) error {
+	return x.enter(key, content, version, func(k digestPrefix, e indexEntry) error {
+		x.staged[k] = e
+		return nil
+	})
+}
+
+// enter enters a record under its version, where the provider numbers them,
+// and under its key, where it is the newest.
+func (x *index) enter(key, content record.Digest, version uint32, set func(digestPrefix, indexEntry) error) error {
+	e := indexEntry{content: prefix(content), version: version}
+	if x.versioned {
+		if err := set(versionOf(key, version), e); err != nil {
+			return err
+		}
+	}
+	last, ok, err := x.find(prefix(key))
+	if err != nil || ok && version < last.version {
+		return err
+	}
+	return set(prefix(key), e)
+}
+
+// versionOf names one version of a key.
+func versionOf(key record.Digest, version uint32) digestPrefix {
+	var b [record.DigestSize + 4]byte
+	copy(b[:], key[:])
+	binary.BigEndian.PutUint32(b[record.DigestSize:], version)
+	sum := sha256.Sum256(b[:])
+	return digestPrefix(sum[:16])
 }
 
 // commit makes what is staged count; drop forgets it.
@@ -108,15 +159,9 @@ func (x *index) commit() error {
 
 func (x *index) drop() { clear(x.staged) }
 
-// fold enters a committed record of the topic. Records of a key lie in one
-// partition, in the order of their versions.
+// fold enters a committed record of the topic.
 func (x *index) fold(key, content record.Digest, version uint32) error {
-	k := prefix(key)
-	last, ok, err := x.last(k)
-	if err != nil || ok && version < last.version {
-		return err
-	}
-	return x.set(k, indexEntry{content: prefix(content), version: version})
+	return x.enter(key, content, version, x.set)
 }
 
 func (x *index) close() error {

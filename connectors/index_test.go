@@ -47,8 +47,9 @@ func TestIndexOnDisk(t *testing.T) {
 		case 2:
 			err = errors.Join(x.fold(key, content, version), plain.fold(key, content, version))
 		default:
-			x.stage(key, content, v)
-			plain.stage(key, content, v)
+			if err := errors.Join(x.stage(key, content, v), plain.stage(key, content, v)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err != nil {
 			t.Fatal(err)

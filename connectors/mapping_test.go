@@ -68,7 +68,7 @@ func apply(t testing.TB, product string, byColumn map[string]string) ([]schemas.
 	t.Helper()
 	m := mapping(t, product)
 	s := schema(t, product+".v1")
-	v, err := connectors.NewValidator(s)
+	v, err := connectors.NewValidator(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestFaults(t *testing.T) {
 func TestNotFutureIsTheDayInChina(t *testing.T) {
 	t.Parallel()
 	s := schema(t, "price_quote.v1")
-	v, err := connectors.NewValidator(s)
+	v, err := connectors.NewValidator(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func FuzzApply(f *testing.F) {
 	f.Add("", "-0.00001", "", "99999999999")
 	f.Add("x", "999999999999999999999999.9", "公斤", "20060102")
 	m, s := mapping(f, "price_quote"), schema(f, "price_quote.v1")
-	v, err := connectors.NewValidator(s)
+	v, err := connectors.NewValidator(s, nil)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -48,7 +48,9 @@ type Pipeline struct {
 	validator *Validator
 	encoder   *schemas.Encoder
 	keyLeaves []int
-	decision  int // leaf of the decision time
+	decision  int      // leaf of the decision time
+	version   int      // leaf of the provider's own version; -1 if the connector counts
+	removals  []symbol // what makes a record a removal
 	topic     string
 	txID      string
 }
@@ -67,18 +69,10 @@ func NewPipeline(c Config) (*Pipeline, error) {
 		p.Refused = func(*problem.Problem) {}
 	}
 	var err error
-	if p.validator, err = NewValidator(c.Schema); err != nil {
+	if p.validator, err = NewValidator(c.Schema, c.Product.Rows); err != nil {
 		return nil, err
 	}
-	for _, path := range append([]string{c.Product.DecisionTime}, c.Product.Key...) {
-		i, _, ok := c.Schema.Leaf(path)
-		if !ok {
-			return nil, problem.New(problem.ConfigInvalid, "product %s: schema %s has no field %s", c.Product.ID, c.Schema.Name, path)
-		}
-		p.keyLeaves = append(p.keyLeaves, i)
-	}
-	p.decision, p.keyLeaves = p.keyLeaves[0], p.keyLeaves[1:]
-	return p, nil
+	return p, p.findLeaves()
 }
 
 // Run is the road of a row. It carries batch after batch until ctx ends or
@@ -100,6 +94,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 					faults = p.validator.Validate(s.values, p.Now()) // 3 validate
 				}
 				var id identity
+				warnings, faults := parted(faults)
 				var err error
 				if len(faults) == 0 {
 					id, faults, err = s.identify()
@@ -112,6 +107,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				}
 				if id.duplicate {
 					return nil
+				}
+				if err := s.warn(row, &id, warnings); err != nil {
+					return err
 				}
 				value, err := s.encode(ctx, id.key) // 4 seal, 5 encode
 				if err != nil {

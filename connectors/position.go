@@ -14,11 +14,14 @@ import (
 // Counts says what became of the rows of a batch, or of all batches.
 //
 //	Read = Published + Duplicates + the sum of Quarantined
+//
+// Warned counts among those published.
 type Counts struct {
 	Read        int64                  `json:"read"`
 	Published   int64                  `json:"published"`
 	Duplicates  int64                  `json:"duplicates"`
 	Quarantined map[problem.Code]int64 `json:"quarantined,omitempty"` // by the first reason of each row
+	Warned      map[problem.Code]int64 `json:"warned,omitempty"`      // by each reason of each row
 }
 
 // Add adds other to c.
@@ -29,6 +32,16 @@ func (c *Counts) Add(other *Counts) {
 	for code, n := range other.Quarantined {
 		c.quarantine(code, n)
 	}
+	for code, n := range other.Warned {
+		c.warn(code, n)
+	}
+}
+
+func (c *Counts) warn(code problem.Code, n int64) {
+	if c.Warned == nil {
+		c.Warned = map[problem.Code]int64{}
+	}
+	c.Warned[code] += n
 }
 
 func (c *Counts) quarantine(code problem.Code, n int64) {
@@ -49,7 +62,7 @@ func (c *Counts) QuarantinedRows() int64 {
 
 func (c *Counts) clone() Counts {
 	out := *c
-	out.Quarantined = maps.Clone(c.Quarantined)
+	out.Quarantined, out.Warned = maps.Clone(c.Quarantined), maps.Clone(c.Warned)
 	return out
 }
 

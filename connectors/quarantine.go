@@ -34,8 +34,11 @@ type Entry struct {
 	Line    int64     `json:"line,omitempty"`
 	Faults  []Fault   `json:"faults"`
 	At      time.Time `json:"at"`
-	Sealed  []byte    `json:"sealed"`
+	Sealed  []byte    `json:"sealed,omitempty"`
 }
+
+// Warning says that the row was published all the same; it is not kept then.
+func (e *Entry) Warning() bool { return len(e.Faults) > 0 && e.Faults[0].Warning }
 
 // QuarantineKey is the name in Transit of the key that seals a provider's
 // quarantined rows of a product.
@@ -63,7 +66,7 @@ func NewQuarantine(dir, product string, sealer *sealed.Sealer) (*Quarantine, err
 	return q, nil
 }
 
-// Add writes an entry. It is durable only after Sync.
+// Add writes an entry: of a row in quarantine with the row, of a warning without. It is durable only after Sync.
 func (q *Quarantine) Add(b *source.Batch, row *source.Row, raw []byte, faults []Fault, at time.Time) error {
 	if err := q.use(b.ID); err != nil {
 		return err
@@ -72,8 +75,10 @@ func (q *Quarantine) Add(b *source.Batch, row *source.Row, raw []byte, faults []
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%d\x00%s\x00%s", e.Batch, e.Row, faults[0].Code, faults[0].Field))
 	e.ID = hex.EncodeToString(sum[:8])
 	var err error
-	if e.Sealed, err = q.sealer.Seal(nil, raw, []byte(e.ID)); err != nil {
-		return err
+	if !e.Warning() {
+		if e.Sealed, err = q.sealer.Seal(nil, raw, []byte(e.ID)); err != nil {
+			return err
+		}
 	}
 	line, err := json.Marshal(&e)
 	if err != nil {
@@ -160,9 +165,20 @@ func diskError(err error, dir string) error {
 	return problem.Wrap(problem.Internal, err, "quarantine directory %s", dir)
 }
 
-// ReadQuarantine reads the entries under dir, of one product or of all if it
-// is "", oldest first. An entry that was written twice is returned once.
+// ReadQuarantine reads the quarantined rows under dir, of one product or of all
+// if it is "", oldest first. An entry that was written twice is returned once.
 func ReadQuarantine(dir, product string) ([]Entry, error) {
+	all, err := readAll(dir, product)
+	return slices.DeleteFunc(all, func(e Entry) bool { return e.Warning() }), err
+}
+
+// ReadWarnings reads the entries of rows that were published with a warning.
+func ReadWarnings(dir, product string) ([]Entry, error) {
+	all, err := readAll(dir, product)
+	return slices.DeleteFunc(all, func(e Entry) bool { return !e.Warning() }), err
+}
+
+func readAll(dir, product string) ([]Entry, error) {
 	var entries []Entry
 	seen := map[string]bool{}
 	err := filepath.WalkDir(filepath.Join(dir, product), func(path string, d fs.DirEntry, err error) error {

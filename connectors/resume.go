@@ -19,6 +19,7 @@ import (
 // what counts is then read from Kafka.
 func (p *Pipeline) resume(ctx context.Context) (_ *session, err error) {
 	s := &session{Pipeline: p, index: newIndex(p.QuarantineDir), values: make([]schemas.Value, len(p.Schema.Leaves))}
+	s.index.versioned = p.version >= 0
 	s.producer, err = p.Kafka.NewProducer(ctx, kafkalog.ProducerConfig{TransactionalID: p.txID})
 	if err != nil {
 		return nil, fmt.Errorf("producer of %s: %w", p.txID, err)

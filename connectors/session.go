@@ -2,7 +2,6 @@ package connectors
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -41,13 +40,6 @@ type session struct {
 
 	paced    int64 // rows since paceFrom
 	paceFrom time.Time
-}
-
-// identity is what makes a row's record: its key, its content, its version.
-type identity struct {
-	key, content record.Digest
-	version      uint32
-	duplicate    bool
 }
 
 // maxChunkBytes bounds what one transaction holds in memory.
@@ -132,48 +124,24 @@ func (s *session) pace(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// warn records what only warns: beside the quarantine, in the counts, and in
+// the headers of the record, so that nobody takes it in silently.
+func (s *session) warn(row *source.Row, id *identity, warnings []Fault) error {
+	for _, w := range warnings {
+		id.warnings = append(id.warnings, string(w.Code))
+		s.next.Counts.warn(w.Code, 1)
+		s.next.Totals.warn(w.Code, 1)
+	}
+	if len(warnings) == 0 {
+		return nil
+	}
+	return s.quarant.Add(s.batch, row, nil, warnings, s.Now())
+}
+
 func (s *session) quarantine(row *source.Row, faults []Fault) error {
 	s.next.Counts.quarantine(faults[0].Code, 1)
 	s.next.Totals.quarantine(faults[0].Code, 1)
 	return s.quarant.Add(s.batch, row, s.batch.Rows.Raw(), faults, s.Now())
-}
-
-// inClear passes blocks through unsealed: for digests, which cover what a record
-// says and not how it was sealed this time.
-type inClear struct{}
-
-func (inClear) Seal(dst, plain, _ []byte) ([]byte, error) { return append(dst, plain...), nil }
-
-// identify finds out what the mapped row is: new, changed, or a duplicate of
-// the last record of its key. What cannot be encoded is the row's fault.
-func (s *session) identify() (identity, []Fault, error) {
-	parts := make([][]byte, len(s.keyLeaves))
-	for i, leaf := range s.keyLeaves {
-		parts[i] = keyPart(&s.values[leaf])
-	}
-	id := identity{key: record.Key(s.ProductKey, parts...)}
-	body, err := s.encoder.Append(s.scratch[:0], s.values, nil, inClear{})
-	if err != nil {
-		return id, []Fault{{Code: problem.NumberOutOfRange, Detail: err.Error()}}, nil
-	}
-	s.scratch = body
-	id.content = record.Content(s.ProductKey, body)
-	id.version, id.duplicate, err = s.index.next(id.key, id.content)
-	if id.duplicate {
-		s.next.Counts.Duplicates++
-		s.next.Totals.Duplicates++
-	}
-	return id, nil, err
-}
-
-func keyPart(v *schemas.Value) []byte {
-	switch {
-	case !v.Set:
-		return nil
-	case v.Bytes != nil:
-		return v.Bytes
-	}
-	return binary.AppendVarint(nil, v.Int)
 }
 
 // encode writes the framed value of the mapped row, its blocks sealed.
@@ -210,29 +178,23 @@ func (s *session) useMonth(ctx context.Context) error {
 // publish enters the record into the chunk of the next transaction.
 func (s *session) publish(_ context.Context, id identity, value []byte) error {
 	e := record.Envelope{
-		Product: s.Product.ID, Provider: s.Provider, Operation: record.Upsert, Version: id.version,
+		Product: s.Product.ID, Provider: s.Provider, Operation: s.operation(), Version: id.version,
 		EventID: record.EventID(id.key, id.content, id.version), Content: id.content, Batch: s.batch.ID,
-		DecisionTime: s.decisionTime(),
+		DecisionTime: s.decisionTime(), Warnings: id.warnings,
 	}
 	r := kafkalog.Record{Topic: s.topic, Partition: kafkalog.AnyPartition, Key: id.key[:], Value: value, Time: s.Now()}
 	for name, v := range e.Headers() {
 		r.Headers = append(r.Headers, kafkalog.Header{Key: name, Value: v})
 	}
-	s.index.stage(id.key, id.content, id.version)
+	if err := s.index.stage(id.key, id.content, id.version); err != nil {
+		return err
+	}
 	s.chunk = append(s.chunk, r)
 	s.ids = append(s.ids, id)
 	s.bytes += len(value)
 	s.next.Counts.Published++
 	s.next.Totals.Published++
 	return nil
-}
-
-func (s *session) decisionTime() time.Time {
-	v := s.values[s.decision].Int
-	if s.Schema.Leaves[s.decision].Kind == schemas.Date {
-		return time.Unix(v*86400, 0).UTC()
-	}
-	return time.UnixMilli(v).UTC()
 }
 
 // abandon forgets the chunk.

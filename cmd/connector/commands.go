@@ -152,7 +152,7 @@ type preview struct {
 }
 
 func newPreview(out io.Writer, off *instance.Offline, show int) (*preview, error) {
-	v, err := connectors.NewValidator(off.Schema)
+	v, err := connectors.NewValidator(off.Schema, off.Product.Rows)
 	if err != nil {
 		return nil, err
 	}

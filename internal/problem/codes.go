@@ -80,6 +80,14 @@ const (
 	DatesOutOfOrder   Code = "dates_out_of_order"
 	IdentifierInvalid Code = "identifier_invalid"
 	RowMalformed      Code = "row_malformed"
+	RowForeign        Code = "row_of_another_product"
+	RemovalUnnamed    Code = "removal_names_nothing"
+	VersionConflict   Code = "version_conflict"
+	PersonInClear     Code = "person_in_clear"
+	MinorListed       Code = "minor_listed"
+	CodeChainBroken   Code = "code_chain_broken"
+	CheckDoubtful     Code = "check_character_doubtful" // a warning
+	RegionAbolished   Code = "region_abolished"         // a warning
 
 	FileEmpty           Code = "file_empty"
 	FileEncoding        Code = "file_encoding"

@@ -68,6 +68,46 @@ var rows = []Entry{
 		"the row cannot be read", "该行无法解析",
 		"check quotes and the number of columns", "请检查引号与列数",
 	},
+	{
+		RowForeign, 0,
+		"the row belongs to another product", "该行不属于本目录条目",
+		"drop it where its product is read: each list, and its natural persons, is a product of its own", "请投放到对应目录条目：每种名单及其自然人部分各为一个条目",
+	},
+	{
+		RemovalUnnamed, 0,
+		"the removal or change does not say what it is about", "移出、变更未指明所针对的原记录",
+		"give the original decision's number and a version above it", "请填写原决定文书号和更高的版本号",
+	},
+	{
+		VersionConflict, 0,
+		"this version was published with another content", "同一版本号已发布过不同内容",
+		"give the changed row the next version", "内容变更请使用下一个版本号",
+	},
+	{
+		PersonInClear, 0,
+		"a natural person stands in a field that is not sealed", "自然人信息出现在未密封的数据项",
+		"map the person's columns to the sealed block person", "请将自然人信息映射到密封数据块 person",
+	},
+	{
+		MinorListed, 0,
+		"a minor must not be on this list", "未成年人不得列入",
+		"take the person off the list at its source", "请在源系统撤销列入",
+	},
+	{
+		CodeChainBroken, 0,
+		"a code does not begin with the code that it belongs to", "编号不以其所属项目编号开头",
+		"a tender project's code begins with its project's, a section's with its tender project's", "招标项目编号应以项目编号开头，标段编号应以招标项目编号开头",
+	},
+	{
+		CheckDoubtful, 0,
+		"the check character of the deal code does not verify; the row was published with this warning", "统一交易标识码校验位不符；该行已带此警示发布",
+		"ask the trading platform how it computes the character", "请向交易平台核实校验位算法",
+	},
+	{
+		RegionAbolished, 0,
+		"the administrative division was abolished; the row was published with this warning", "行政区划代码已废止；该行已带此警示发布",
+		"use the successor that the detail names", "请使用 detail 所列的现行代码",
+	},
 
 	{
 		FileEmpty, 0,

@@ -23,6 +23,7 @@ type Manifest struct {
 	Published   int64               `json:"published"`
 	Duplicates  int64               `json:"duplicates"`
 	Quarantined map[string]int64    `json:"quarantined,omitempty"` // by reason code
+	Warned      map[string]int64    `json:"warned,omitempty"`      // of those published
 	Partitions  []ManifestPartition `json:"partitions"`
 }
 

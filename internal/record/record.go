@@ -84,7 +84,8 @@ type Envelope struct {
 	DecisionTime time.Time
 	Version      uint32 // 1 for the first record of a key, counted by the connector
 	Content      Digest
-	Batch        string // id of the batch, which its manifest names
+	Batch        string   // id of the batch, which its manifest names
+	Warnings     []string // problem codes of what is doubtful about the record, see docs/reference/problems.md
 }
 
 // The names of the headers.
@@ -97,6 +98,7 @@ const (
 	headerVersion      = "hub-version"
 	headerContent      = "hub-content"
 	headerBatch        = "hub-batch"
+	headerWarnings     = "hub-warnings" // only where there are some
 )
 
 // EventID derives the id of a record's event from what makes it one: its key,
@@ -121,7 +123,8 @@ func (e *Envelope) Headers() iter.Seq2[string, []byte] {
 			yield(headerDecisionTime, strconv.AppendInt(nil, e.DecisionTime.UnixMicro(), 10)) &&
 			yield(headerVersion, strconv.AppendUint(nil, uint64(e.Version), 10)) &&
 			yield(headerContent, e.Content[:]) &&
-			yield(headerBatch, []byte(e.Batch))
+			yield(headerBatch, []byte(e.Batch)) &&
+			(len(e.Warnings) == 0 || yield(headerWarnings, []byte(strings.Join(e.Warnings, ","))))
 	}
 }
 
@@ -162,6 +165,8 @@ func (e *Envelope) set(name string, v []byte) (err error) {
 		e.EventID = string(v)
 	case headerBatch:
 		e.Batch = string(v)
+	case headerWarnings:
+		e.Warnings, err = parseWarnings(v)
 	case headerOperation:
 		e.Operation, err = parseOperation(v)
 	case headerDecisionTime:
@@ -181,6 +186,22 @@ func parseOperation(v []byte) (Operation, error) {
 	return "", ErrEnvelope
 }
 
+// maxWarnings bounds what a header may hold.
+const maxWarnings = 32
+
+func parseWarnings(v []byte) ([]string, error) {
+	codes := strings.Split(string(v), ",")
+	for _, code := range codes {
+		if code == "" || len(code) > 64 || strings.Trim(code, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return nil, ErrEnvelope
+		}
+	}
+	if len(codes) > maxWarnings {
+		return nil, ErrEnvelope
+	}
+	return codes, nil
+}
+
 func parseTime(v []byte) (time.Time, error) {
 	us, err := strconv.ParseInt(string(v), 10, 64)
 	return time.UnixMicro(us).UTC(), err
@@ -196,13 +217,4 @@ func parseDigest(v []byte) (Digest, error) {
 		return Digest{}, ErrEnvelope
 	}
 	return Digest(v), nil
-}
-
-// Supersedes says whether a takes effect over b, both of the same key: by
-// decision time, then by version; never by order of arrival (invariant 4).
-func Supersedes(a, b *Envelope) bool {
-	if !a.DecisionTime.Equal(b.DecisionTime) {
-		return a.DecisionTime.After(b.DecisionTime)
-	}
-	return a.Version > b.Version
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"iter"
 	"maps"
-	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -54,7 +54,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	t.Parallel()
 	want := envelope()
 	got, err := record.ParseEnvelope(want.Headers())
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -90,36 +90,6 @@ func TestEnvelopeRefuses(t *testing.T) {
 	more["x-other"] = []byte("?")
 	if _, err := record.ParseEnvelope(maps.All(more)); err != nil {
 		t.Errorf("an unknown header: %v", err)
-	}
-}
-
-// Invariant 4: whatever the order of arrival, the same record takes effect.
-func TestSupersedesInEveryOrder(t *testing.T) {
-	t.Parallel()
-	day := func(d int, version uint32, op record.Operation) record.Envelope {
-		return record.Envelope{DecisionTime: time.Date(2026, 1, d, 0, 0, 0, 0, time.UTC), Version: version, Operation: op}
-	}
-	all := []record.Envelope{
-		day(1, 1, record.Upsert), day(2, 2, record.Upsert), day(3, 3, record.Removal),
-		day(1, 4, record.Upsert), // a late replay of the first listing under a new version
-		day(3, 2, record.Upsert),
-	}
-	rng := rand.New(rand.NewPCG(1, 1))
-	for range 200 {
-		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-		current := all[0]
-		for _, e := range all[1:] {
-			if record.Supersedes(&e, &current) {
-				current = e
-			}
-		}
-		if current.Operation != record.Removal {
-			t.Fatalf("%+v beat the removal in order %+v", current, all)
-		}
-	}
-	e := all[0]
-	if record.Supersedes(&e, &e) {
-		t.Error("a record supersedes itself")
 	}
 }
 

@@ -39,7 +39,7 @@ func TestFaultsAreDeclared(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := connectors.NewValidator(s)
+			v, err := connectors.NewValidator(s, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
