@@ -21,32 +21,35 @@ func parseRecord(line []byte) (Record, error) {
 	if !json.Valid(line) {
 		return r, errShape
 	}
-	err := eachMember(line, func(name, value []byte) (err error) {
-		switch string(name) {
-		case "event_id":
-			r.EventID, err = plainText(value)
-		case "operation":
-			r.Operation, err = plainText(value)
-		case "version":
-			var n uint64
-			n, err = strconv.ParseUint(string(value), 10, 32)
-			r.Version = uint32(n)
-		case "decision_time":
-			var text string
-			if text, err = plainText(value); err == nil {
-				r.DecisionTime, err = time.Parse(time.RFC3339Nano, text)
-			}
-		case "record":
-			r.Record = value
-		default:
-			err = errShape
-		}
-		return err
-	})
+	err := eachMember(line, r.member)
 	if err == nil && (r.EventID == "" || r.Version == 0 || len(r.Record) == 0 || r.Record[0] != '{') {
 		err = errShape
 	}
 	return r, err
+}
+
+// member takes one member of the envelope.
+func (r *Record) member(name, value []byte) (err error) {
+	switch string(name) {
+	case "event_id":
+		r.EventID, err = plainText(value)
+	case "operation":
+		r.Operation, err = plainText(value)
+	case "version":
+		var n uint64
+		n, err = strconv.ParseUint(string(value), 10, 32)
+		r.Version = uint32(n)
+	case "decision_time":
+		var text string
+		if text, err = plainText(value); err == nil {
+			r.DecisionTime, err = time.Parse(time.RFC3339Nano, text)
+		}
+	case "record":
+		r.Record = value
+	default:
+		err = errShape
+	}
+	return err
 }
 
 // plainText is a JSON string without escapes, which is all that an envelope
@@ -125,11 +128,7 @@ func skipValue(b []byte, i int) int {
 	for {
 		switch b[i] {
 		case '"':
-			for i++; b[i] != '"'; i++ {
-				if b[i] == '\\' {
-					i++
-				}
-			}
+			i = skipText(b, i)
 		case '{', '[':
 			depth++
 		case '}', ']':
@@ -140,6 +139,16 @@ func skipValue(b []byte, i int) int {
 			return i
 		}
 	}
+}
+
+// skipText returns where the text that begins at i has its closing quote.
+func skipText(b []byte, i int) int {
+	for i++; b[i] != '"'; i++ {
+		if b[i] == '\\' {
+			i++
+		}
+	}
+	return i
 }
 
 func endsScalar(c byte) bool {
