@@ -66,9 +66,19 @@ var requests = []Entry{
 		"ask the issuing province for a certificate with its own trust domain", "请由所属省（市）重新签发",
 	},
 	{
+		CertificateRevoked, http.StatusUnauthorized,
+		"the client certificate has been revoked", "客户端证书已被吊销",
+		"ask the operator for a new certificate", "请联系平台运维重新签发证书",
+	},
+	{
 		CallerUnknown, http.StatusUnauthorized,
 		"the participant is not admitted to this hub", "参与方未登记",
 		"ask the operator to admit the participant", "请联系平台运维办理接入登记",
+	},
+	{
+		CallerSuspended, http.StatusForbidden,
+		"the participant is suspended or no longer admitted", "参与方已被暂停或移除",
+		"ask the operator; the reason is in the control log", "请联系平台运维，原因见控制日志",
 	},
 	{
 		TokenMissing, http.StatusUnauthorized,
@@ -159,6 +169,11 @@ var requests = []Entry{
 		"this emergency access is not in force for this", "应急调用未授予或不适用", "use the agreement, or have it granted anew", "请按共享协议调用，或重新授予",
 	},
 	{
+		AgreementSuspended, http.StatusForbidden,
+		"the agreement is suspended", "共享协议已暂停",
+		"ask the provider; the reason is in the control log", "请联系提供部门，原因见控制日志",
+	},
+	{
 		ShareWithheld, http.StatusForbidden,
 		"the product is not shared (不予共享)", "该目录条目不予共享",
 		"see the catalogue for the legal basis", "法律依据见目录",
@@ -224,9 +239,55 @@ var requests = []Entry{
 		"repeat the request after the seconds of Retry-After", "请按 Retry-After 重试",
 	},
 	{
+		ControlStale, http.StatusServiceUnavailable,
+		"this replica does not know the latest orders, so it decides nothing", "本节点未同步最新控制指令，暂停服务",
+		"repeat the request after the seconds of Retry-After; another replica may answer", "请按 Retry-After 重试",
+	},
+	{
+		PolicyNotAdopted, http.StatusServiceUnavailable,
+		"this replica holds other policies than the ones adopted, so it decides nothing", "本节点策略版本与已批准版本不一致，暂停服务",
+		"the operator brings the replica to the adopted version, or two security officers adopt the new one", "请运维更新节点，或由两名安全管理员批准新版本",
+	},
+	{
 		Overloaded, http.StatusServiceUnavailable,
 		"the hub is busy", "系统繁忙",
 		"repeat the request after the seconds of Retry-After", "请按 Retry-After 重试",
+	},
+
+	{
+		OrderInvalid, http.StatusBadRequest,
+		"the order cannot be read or names nothing that can be ordered", "控制指令格式不正确",
+		"write it with hubctl control", "请使用 hubctl control 生成指令",
+	},
+	{
+		OrderForged, http.StatusUnauthorized,
+		"the order is not signed by an operator of this province", "控制指令签名无效",
+		"sign it with an operator's certificate that is valid now", "请使用有效的运维人员证书签名",
+	},
+	{
+		OrderDuty, http.StatusForbidden,
+		"the operator's duty does not cover this order", "该岗位无权下达此指令（三员分立）",
+		"let an operator of the duty named in the detail order it", "请由 detail 所列岗位的人员下达",
+	},
+	{
+		OrderOutOfTime, http.StatusBadRequest,
+		"the order's time is too far from the log's", "控制指令时间与日志时间相差过大",
+		"check the clock and sign the order again", "请校准时钟后重新签名",
+	},
+	{
+		OrderConflict, http.StatusConflict,
+		"the order changes nothing or does not fit the state", "控制指令与当前状态冲突",
+		"look at hubctl control status", "请查看 hubctl control status",
+	},
+	{
+		OrderFourEyes, http.StatusForbidden,
+		"this needs a second operator, and it is the same one", "须由另一名人员批准（双人复核）",
+		"let another operator of the same duty approve it", "请由同岗位的另一名人员批准",
+	},
+	{
+		OrderUncertain, http.StatusServiceUnavailable,
+		"the order was sent, and its outcome is not known yet", "控制指令已发送，结果尚未确认",
+		"look at hubctl control status before sending it again; the same order is never carried out twice", "请先查看 hubctl control status，同一指令不会重复生效",
 	},
 
 	{

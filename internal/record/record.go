@@ -27,6 +27,10 @@ func ManifestTopic(region string) string { return region + ".manifest" }
 // LedgerTopic holds what a province's gateway released and refused.
 func LedgerTopic(region string) string { return region + ".ledger" }
 
+// ControlTopic holds the orders of a province's operators, from which every
+// replica of its gateway folds the same state.
+func ControlTopic(region string) string { return region + ".control" }
+
 // TransactionalID is the Kafka transactional id of the one connector that may
 // publish a provider's records of a product: a second copy fences the first.
 func TransactionalID(topic, provider string) string { return topic + "/" + provider }

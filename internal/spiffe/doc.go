@@ -6,4 +6,5 @@
 //	spiffe://500000.hub.chuanyu/gateway/signing                            receipts and tokens
 //	spiffe://500000.hub.chuanyu/participant/cq-commerce/system/price       a participant's system
 //	spiffe://500000.hub.chuanyu/participant/cq-amr/connector/complaint     a connector
+//	spiffe://500000.hub.chuanyu/operator/security/liang                    one of the province's operators
 package spiffe

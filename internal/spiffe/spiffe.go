@@ -17,6 +17,7 @@ const (
 	Signing
 	System
 	Connector
+	Operator
 )
 
 const domainSuffix = ".hub.chuanyu"
@@ -26,8 +27,22 @@ type Name struct {
 	Region      string // six digits
 	Role        Role
 	Participant string // of System and Connector
-	System      string // of System; of Connector the product
+	System      string // of System; of Connector the product; of Operator who it is
+	Duty        Duty   // of Operator
 }
+
+// Duty is what an operator is there for: the three of 三员分立 (GB/T 22239-2019),
+// who are different people.
+type Duty string
+
+// The duties.
+const (
+	Administration Duty = "administration" // 系统管理员: participants, agreements, trust
+	Security       Duty = "security"       // 安全管理员: suspensions, revocations, policies
+	Audit          Duty = "audit"          // 审计管理员: reads, changes nothing
+)
+
+func (d Duty) known() bool { return d == Administration || d == Security || d == Audit }
 
 // TrustDomain is the trust domain of a province.
 func TrustDomain(region string) string { return region + domainSuffix }
@@ -44,6 +59,8 @@ func (n Name) URL() *url.URL {
 		u.Path = "/participant/" + n.Participant + "/system/" + n.System
 	case Connector:
 		u.Path = "/participant/" + n.Participant + "/connector/" + n.System
+	case Operator:
+		u.Path = "/operator/" + string(n.Duty) + "/" + n.System
 	case None:
 	}
 	return u
@@ -70,6 +87,8 @@ func Parse(u *url.URL) (Name, error) {
 	case len(parts) == 5 && parts[1] == "participant" && isID(parts[2]) && isID(parts[4]):
 		n.Participant, n.System = parts[2], parts[4]
 		n.Role = map[string]Role{"system": System, "connector": Connector}[parts[3]]
+	case len(parts) == 4 && parts[1] == "operator" && Duty(parts[2]).known() && isID(parts[3]):
+		n.Role, n.Duty, n.System = Operator, Duty(parts[2]), parts[3]
 	}
 	// Written anew it must be the same: no other scheme, port, user, query,
 	// fragment or escape.

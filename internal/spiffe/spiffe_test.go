@@ -14,6 +14,7 @@ func TestRoundTrip(t *testing.T) {
 		{Region: "510000", Role: spiffe.Signing},
 		{Region: "500000", Role: spiffe.System, Participant: "cq-commerce", System: "price"},
 		{Region: "510000", Role: spiffe.Connector, Participant: "sc-amr", System: "consumer_complaint"},
+		{Region: "510000", Role: spiffe.Operator, Duty: spiffe.Audit, System: "zhou"},
 	} {
 		got, err := spiffe.Parse(n.URL())
 		if err != nil || got != n {
@@ -32,6 +33,8 @@ func TestParseRefuses(t *testing.T) {
 		"spiffe://500000.hub.chuanyu/participant/cq/system/a%2fb", "spiffe://500000.hub.chuanyu/participant/cq/system/x?y",
 		"spiffe://500000.hub.chuanyu/participant/cq/system/x#y", "spiffe://u@500000.hub.chuanyu/gateway",
 		"spiffe://500000.hub.chuanyu:443/gateway", "spiffe://500000.hub.chuanyu/participant/cq/admin/x",
+		"spiffe://500000.hub.chuanyu/operator/audit", "spiffe://500000.hub.chuanyu/operator/root/x",
+		"spiffe://500000.hub.chuanyu/operator/audit/x/y", "spiffe://500000.hub.chuanyu/operator//x",
 		"spiffe://500000.hub.chuanyu/participant/../system/x", "spiffe://500000.hub.chuanyu/participant/ｃq/system/x",
 	} {
 		u, err := url.Parse(s)

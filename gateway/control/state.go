@@ -1,0 +1,170 @@
+package control
+
+import (
+	"crypto/x509"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// State is what all orders up to a place in the log come to. It is immutable.
+// The zero value is that of an empty log.
+type State struct {
+	next         int64 // offset behind the last record folded
+	participants map[string]Standing
+	agreements   map[string]Standing
+	certificates map[string]Standing // revoked, by thumbprint
+	bundles      map[string]Bundle   // by the province they are of
+	proposals    map[string]Proposal // not yet approved, by the id of their order
+	policy       Adoption
+	keys         map[string]Key // announced, by key id
+	orders       map[string]struct{}
+}
+
+// Effect is how a participant or an agreement stands. The zero value is in
+// good standing.
+type Effect uint8
+
+// The effects. Ended is for good.
+const (
+	Good Effect = iota
+	Suspended
+	Ended
+)
+
+var effectNames = [...]string{Good: "good", Suspended: "suspended", Ended: "ended"}
+
+func (e Effect) String() string {
+	if int(e) < len(effectNames) {
+		return effectNames[e]
+	}
+	return "ended"
+}
+
+// MarshalText is String, for JSON.
+func (e Effect) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// Standing is the last order about a subject.
+type Standing struct {
+	Subject string    `json:"subject"`
+	Effect  Effect    `json:"effect"`
+	Since   time.Time `json:"since"`
+	By      string    `json:"by"` // who ordered it, as its certificate names it
+	Reason  string    `json:"reason"`
+	Order   string    `json:"order"` // id
+}
+
+// Bundle is the trust bundle of another province that is in force.
+type Bundle struct {
+	Region  string    `json:"region"`
+	Version int64     `json:"version"`
+	Since   time.Time `json:"since"`
+	By      string    `json:"by"`
+	Compact string    `json:"-"` // as it was signed
+}
+
+// Proposal is a set of policies that one officer proposed.
+type Proposal struct {
+	Order  string    `json:"order"`
+	Policy string    `json:"policy"`
+	At     time.Time `json:"at"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+}
+
+// Adoption is the set of policies in force, with both who made it so.
+type Adoption struct {
+	Policy     string    `json:"policy"`
+	Since      time.Time `json:"since"`
+	ProposedBy string    `json:"proposed_by"`
+	ApprovedBy string    `json:"approved_by"`
+	Order      string    `json:"order"`
+}
+
+// Key is a signing key that a replica announced, by its certificate.
+type Key struct {
+	Certificate *x509.Certificate
+	Since       time.Time
+}
+
+// Next is the offset behind the last record folded: equal ones mean equal
+// states.
+func (s *State) Next() int64 { return s.next }
+
+// Participant is how a participant stands; good if nothing was ordered.
+func (s *State) Participant(id string) Standing { return s.participants[id] }
+
+// Agreement is how an agreement stands; good if nothing was ordered.
+func (s *State) Agreement(id string) Standing { return s.agreements[id] }
+
+// Revoked says whether the certificate of a thumbprint (x5t#S256) is revoked.
+func (s *State) Revoked(thumbprint string) (Standing, bool) {
+	c, ok := s.certificates[thumbprint]
+	return c, ok
+}
+
+// Bundle is the trust bundle of another province that is in force.
+func (s *State) Bundle(region string) (Bundle, bool) {
+	b, ok := s.bundles[region]
+	return b, ok
+}
+
+// Policy is the set of policies that was adopted last.
+func (s *State) Policy() Adoption { return s.policy }
+
+// Keys are the certificates of the signing keys that may have signed something
+// that is valid at a time, by key id.
+func (s *State) Keys(at time.Time) []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, id := range slices.Sorted(maps.Keys(s.keys)) {
+		if c := s.keys[id].Certificate; !at.After(c.NotAfter) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// View is the state for people: what is not as it would be without orders.
+type View struct {
+	Offset       int64      `json:"offset"`
+	Policy       Adoption   `json:"policy"`
+	Proposals    []Proposal `json:"proposals"`
+	Participants []Standing `json:"participants"`
+	Agreements   []Standing `json:"agreements"`
+	Certificates []Standing `json:"revoked_certificates"`
+	Bundles      []Bundle   `json:"trust_bundles"`
+	Keys         int        `json:"keys"`
+}
+
+// View lists everything, each list in a fixed order.
+func (s *State) View() View {
+	return View{
+		Offset: s.next, Policy: s.policy, Keys: len(s.keys),
+		Proposals:    sorted(s.proposals, func(a, b Proposal) int { return strings.Compare(a.Order, b.Order) }),
+		Participants: sorted(s.participants, bySubject), Agreements: sorted(s.agreements, bySubject),
+		Certificates: sorted(s.certificates, bySubject),
+		Bundles:      sorted(s.bundles, func(a, b Bundle) int { return strings.Compare(a.Region, b.Region) }),
+	}
+}
+
+func bySubject(a, b Standing) int { return strings.Compare(a.Subject, b.Subject) }
+
+func sorted[T any](m map[string]T, compare func(a, b T) int) []T {
+	return slices.SortedFunc(maps.Values(m), compare)
+}
+
+// clone is a copy that the fold may change.
+func (s *State) clone() *State {
+	c := *s
+	c.participants, c.agreements, c.certificates = grown(s.participants), grown(s.agreements), grown(s.certificates)
+	c.bundles, c.proposals, c.keys, c.orders = grown(s.bundles), grown(s.proposals), grown(s.keys), grown(s.orders)
+	return &c
+}
+
+func grown[T any](m map[string]T) map[string]T {
+	if m == nil {
+		return map[string]T{}
+	}
+	return maps.Clone(m)
+}
