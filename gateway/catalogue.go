@@ -16,7 +16,11 @@ import (
 // Grant gives a token to whom a certificate identifies. clientID may be left
 // out; if it is given it must be the participant's.
 func (g *Gateway) Grant(ctx context.Context, c Credentials, clientID string, sign func([]byte) (string, error)) (token string, life time.Duration, err error) {
-	snap, now := g.Snapshot(), g.Now()
+	snap, err := g.Snapshot()
+	if err != nil {
+		return "", 0, err
+	}
+	now := g.Now()
 	caller, err := g.certified(ctx, snap, c, now)
 	if err == nil && clientID != "" && clientID != caller.Participant {
 		err = problem.New(problem.ClientMismatch, "")
@@ -35,7 +39,10 @@ func (g *Gateway) Grant(ctx context.Context, c Credentials, clientID string, sig
 
 // Products are the products that a caller may know of.
 func (g *Gateway) Products(ctx context.Context, c Credentials) ([]*catalogue.Product, error) {
-	snap := g.Snapshot()
+	snap, err := g.Snapshot()
+	if err != nil {
+		return nil, err
+	}
 	caller, err := g.Identify(ctx, snap, c, g.Now())
 	if err != nil {
 		return nil, err
@@ -60,7 +67,10 @@ type ProductDetail struct {
 // Product is one product, or problem.ProductUnknown for one that the caller
 // may not know of.
 func (g *Gateway) Product(ctx context.Context, c Credentials, id string) (*ProductDetail, error) {
-	snap := g.Snapshot()
+	snap, err := g.Snapshot()
+	if err != nil {
+		return nil, err
+	}
 	caller, err := g.Identify(ctx, snap, c, g.Now())
 	if err != nil {
 		return nil, err
@@ -82,7 +92,11 @@ func (g *Gateway) Product(ctx context.Context, c Credentials, id string) (*Produ
 // Receipt is a receipt as it was issued, for the two parties of its release.
 // To anyone else it does not exist.
 func (g *Gateway) Receipt(ctx context.Context, c Credentials, id string) (string, error) {
-	caller, err := g.Identify(ctx, g.Snapshot(), c, g.Now())
+	snap, err := g.Snapshot()
+	if err != nil {
+		return "", err
+	}
+	caller, err := g.Identify(ctx, snap, c, g.Now())
 	if err != nil {
 		return "", err
 	}

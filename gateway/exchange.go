@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/feed"
 	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/quota"
@@ -35,6 +36,12 @@ type exchange struct {
 	cursor      receipt.Cursor
 	reservation *quota.Reservation
 	released    int64 // records for which the agreement pays
+}
+
+// begin takes the snapshot that everything of the request is decided over.
+func (g *Gateway) begin(req Request) (*exchange, error) {
+	snap, err := g.Snapshot()
+	return &exchange{Gateway: g, snap: snap, now: g.Now(), req: req}, err
 }
 
 // identify is steps 10 and 11. Who is not identified, or comes too often, is
@@ -72,7 +79,14 @@ func (g *Gateway) certified(ctx context.Context, snap *Snapshot, c Credentials, 
 	if err != nil {
 		return identity.Caller{}, err
 	}
-	return identity.Admit(peer, snap.Catalogue, now)
+	if s, revoked := snap.Control.Revoked(peer.Thumbprint); revoked {
+		return identity.Caller{}, problem.New(problem.CertificateRevoked, "since %s", s.Since.Format(time.RFC3339))
+	}
+	caller, err := identity.Admit(peer, snap.Catalogue, now)
+	if s := snap.Control.Participant(caller.Participant); err == nil && s.Effect != control.Good {
+		return identity.Caller{}, problem.New(problem.CallerSuspended, "participant %s is %s since %s", caller.Participant, s.Effect, s.Since.Format(time.RFC3339))
+	}
+	return caller, err
 }
 
 // decide is step 12. What the caller may not know of does not exist for it.
@@ -95,8 +109,24 @@ func (x *exchange) decide(ctx context.Context) error {
 	if x.decision.Effect != policies.Permit {
 		return problem.New(x.decision.Code, "%s", x.decision.Detail)
 	}
+	if err := x.standing(); err != nil {
+		return err
+	}
 	x.alarm(ctx)
 	return nil
+}
+
+// standing is what the operators ordered about the agreement since it was made
+// (Order 809, article 27): it acts on the next page.
+func (x *exchange) standing() error {
+	switch s := x.snap.Control.Agreement(x.agreementID()); s.Effect {
+	case control.Good:
+		return nil
+	case control.Suspended:
+		return problem.New(problem.AgreementSuspended, "agreement %s, since %s", s.Subject, s.Since.Format(time.RFC3339))
+	default:
+		return problem.New(problem.AgreementEnded, "agreement %s was ended at %s", s.Subject, s.Since.Format(time.RFC3339))
+	}
 }
 
 // alarm makes every use of emergency access seen: here, in the ledger's entry

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/feed"
 	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/quota"
@@ -26,9 +27,15 @@ type Snapshot struct {
 	Policies   *policies.Set
 	Trust      *identity.Trust
 	Authority  identity.Authority
+	Control    *control.State      // what the operators ordered
 	CursorKeys []receipt.CursorKey // newest first
 	HashKeys   map[string][]byte   // product → key of its hashed fields
 }
+
+// SnapshotFunc gives the snapshot of now. With an error nothing is decided
+// (invariant 3); with problem.PolicyNotAdopted the snapshot comes beside it,
+// for operators.
+type SnapshotFunc func() (*Snapshot, error)
 
 // Signer signs receipts.
 type Signer interface {
@@ -57,11 +64,17 @@ type Reader interface {
 	Read(ctx context.Context, q feed.Query) (*feed.Page, error)
 }
 
+// Orders takes what the province's operators order; see control.Log.
+type Orders interface {
+	Submit(ctx context.Context, signed string) (control.Outcome, error)
+}
+
 // Gateway is one replica of a province's gateway. It holds no state of any
 // consumer (invariant 9).
 type Gateway struct {
 	Region    string
-	Snapshot  func() *Snapshot
+	Snapshot  SnapshotFunc
+	Orders    Orders
 	Admission quota.Admission
 	Quota     quota.Degrade
 	Subjects  quota.SubjectStore // nil: an agreement that counts subjects is refused
@@ -113,8 +126,10 @@ type Release struct {
 
 // Exchange is the road of one request (design, section 2, steps 10 to 17).
 func (g *Gateway) Exchange(ctx context.Context, req Request) (*Release, error) {
-	x := &exchange{Gateway: g, snap: g.Snapshot(), now: g.Now(), req: req}
-
+	x, err := g.begin(req)
+	if err != nil {
+		return nil, err
+	}
 	if err := x.identify(ctx); err != nil { // 10 identity, 11 admission
 		return nil, err
 	}

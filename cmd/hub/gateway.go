@@ -68,22 +68,17 @@ func (p *province) startGateway(ctx context.Context) error {
 	}
 	p.closing("ledger of "+p.region, process.ledger.Close)
 
-	serving, err := secrets.NewIdentity(ctx, vault.CertificateSpec{
-		Role: vault.CertGatewayTLS, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Gateway}.URL()},
-		DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}, newKey)
-	if err != nil {
-		return fmt.Errorf("TLS certificate: %w", err)
-	}
-	vouching, err := secrets.NewIdentity(ctx, vault.CertificateSpec{
-		Role: vault.CertGatewaySigning, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Signing}.URL()},
-	}, newKey)
-	if err != nil {
-		return fmt.Errorf("signing certificate: %w", err)
-	}
-	snapshot, err := p.snapshot(ctx, secrets, process.url)
+	serving, vouching, err := p.identities(ctx, secrets)
 	if err != nil {
 		return err
+	}
+	started, err := p.startedWith(ctx, secrets, process.url)
+	if err != nil {
+		return err
+	}
+	orders, composer, err := p.startControl(ctx, started, vouching)
+	if err != nil {
+		return fmt.Errorf("control log: %w", err)
 	}
 	store, subjects, err := p.quotaStores(ctx)
 	if err != nil {
@@ -96,7 +91,7 @@ func (p *province) startGateway(ctx context.Context) error {
 	}, time.Now)
 	local := quota.NewMemory(maxQuotaKeys, time.Now)
 	g := &gateway.Gateway{
-		Region: p.region, Snapshot: func() *gateway.Snapshot { return snapshot },
+		Region: p.region, Snapshot: composer.Snapshot, Orders: orders,
 		Admission: quota.Admission{Store: local, PerAddress: perAddress, PerCaller: perCaller},
 		Quota:     quota.Degrade{Shared: store, Local: local}, Subjects: subjects, Reader: feed.New(p.kafka),
 		Unseal: sealed.NewOpener(secrets.UnwrapDataKey, maxDataKeys), Signer: signer, Ledger: process.ledger, Failures: failures,
@@ -108,16 +103,34 @@ func (p *province) startGateway(ctx context.Context) error {
 		func(ctx context.Context) { p.flushFailures(ctx, failures) })
 	p.serve(listener, api.Server(serving.TLSCertificate)) // closed before what it calls
 	p.gateway = process
+	if err := p.writeOperatorProfiles(); err != nil {
+		return err
+	}
 	return p.startAdmin(metrics, secrets)
 }
 
-// snapshot is what requests are decided over. The demo's does not change while
-// it runs.
-func (p *province) snapshot(ctx context.Context, secrets *vault.Client, issuer string) (*gateway.Snapshot, error) {
-	trust, err := p.trust(time.Now())
+// identities are what the gateway serves TLS with and what it signs with.
+func (p *province) identities(ctx context.Context, secrets *vault.Client) (serving, vouching *vault.Identity, err error) {
+	serving, err = secrets.NewIdentity(ctx, vault.CertificateSpec{
+		Role: vault.CertGatewayTLS, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Gateway}.URL()},
+		DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}, newKey)
 	if err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("TLS certificate: %w", err)
 	}
+	vouching, err = secrets.NewIdentity(ctx, vault.CertificateSpec{
+		Role: vault.CertGatewaySigning, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Signing}.URL()},
+	}, newKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("signing certificate: %w", err)
+	}
+	return serving, vouching, nil
+}
+
+// startedWith is what requests are decided over before any order: of the other
+// province nobody is believed yet.
+func (p *province) startedWith(ctx context.Context, secrets *vault.Client, issuer string) (*gateway.Snapshot, error) {
+	trust := identity.NewTrust(map[string][]*x509.Certificate{p.region: p.roots})
 	s := &gateway.Snapshot{
 		Catalogue: p.world.catalogue, Schemas: p.world.schemas, Policies: p.world.policies, Trust: trust,
 		Authority: identity.Authority{Region: p.region, Issuer: issuer, Roots: trust.Roots(p.region)}, HashKeys: map[string][]byte{},

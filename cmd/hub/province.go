@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/ledger"
 	"github.com/chuanyu-exchange/hub/internal/embedded"
@@ -85,7 +86,7 @@ func (p *province) prepare(ctx context.Context) error {
 // topics are declared, never made by being named.
 func (p *province) topics() []kafkalog.Topic {
 	topics := []kafkalog.Topic{
-		ledger.Topic(p.region, 1),
+		ledger.Topic(p.region, 1), control.Topic(p.region, 1),
 		{Name: record.ManifestTopic(p.region), Partitions: 1, Replicas: 1, Config: map[string]string{"retention.ms": "-1"}},
 		{Name: record.PositionTopic(p.region), Partitions: 1, Replicas: 1, Config: map[string]string{"cleanup.policy": "compact"}},
 	}
@@ -146,27 +147,6 @@ func (p *province) publishTrust(ctx context.Context) (err error) {
 		return err
 	}
 	return os.WriteFile(filepath.Join(p.dir, "trust-bundle.jws"), []byte(p.bundle+"\n"), 0o600)
-}
-
-// trust is the roots that this province's gateway believes: its own, and the
-// other's by its bundle.
-func (p *province) trust(now time.Time) (*identity.Trust, error) {
-	roots := map[string][]*x509.Certificate{p.region: p.roots}
-	for _, other := range p.provinces {
-		if other == p {
-			continue
-		}
-		b, err := identity.OpenBundle(other.bundle, other.region, other.key, now)
-		if err != nil {
-			return nil, err
-		}
-		certs, err := b.Certificates()
-		if err != nil {
-			return nil, err
-		}
-		roots[other.region] = certs
-	}
-	return identity.NewTrust(roots), nil
 }
 
 func (p *province) tellPort(what string, wanted int, address string) {

@@ -19,6 +19,7 @@ type commandLine struct {
 	Receipt  receiptCommand  `cmd:"" help:"Fetch or verify receipts."`
 	Policy   policyCommand   `cmd:"" help:"Test rules and agreements."`
 	Schema   schemaCommand   `cmd:"" help:"Check, compare and identify Avro schemas."`
+	Control  controlCommand  `cmd:"" help:"Order: suspend, revoke, adopt; and show what was ordered."`
 	Bench    benchCommand    `cmd:"" help:"Compare speed with references, in one run on this machine."`
 }
 
@@ -38,7 +39,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, out, errs io.Writer) int {
 	var line commandLine
 	exit := -1
-	parser, err := kong.New(&line, kong.Name("hubctl"), kong.UsageOnError(), kong.Writers(out, errs),
+	parser, err := kong.New(&line, kong.Name("hubctl"), kong.UsageOnError(), kong.Vars{"orders": orderKinds()}, kong.Writers(out, errs),
 		kong.Description("The hand tool of the exchange hub. 共享交换枢纽命令行工具。"), kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(code int) { exit = code }))
 	if err != nil {

@@ -2,22 +2,6 @@ package control
 
 import "github.com/chuanyu-exchange/hub/internal/spiffe"
 
-// duties says which operators may give an order. Audit is in none: who looks
-// at the others changes nothing.
-var duties = map[Kind]spiffe.Duty{
-	RemoveParticipant: spiffe.Administration,
-	EndAgreement:      spiffe.Administration,
-	AdoptBundle:       spiffe.Administration,
-
-	SuspendParticipant: spiffe.Security,
-	ResumeParticipant:  spiffe.Security,
-	SuspendAgreement:   spiffe.Security,
-	ResumeAgreement:    spiffe.Security,
-	RevokeCertificate:  spiffe.Security,
-	ProposePolicy:      spiffe.Security,
-	ApprovePolicy:      spiffe.Security,
-}
-
 // may says whether a signer may give an order of a kind in a region. A gateway
 // announces its own key and orders nothing.
 func may(signer spiffe.Name, region string, kind Kind) bool {
@@ -27,6 +11,34 @@ func may(signer spiffe.Name, region string, kind Kind) bool {
 	if kind == AnnounceKey {
 		return signer.Role == spiffe.Signing
 	}
-	duty, known := duties[kind]
-	return known && signer.Role == spiffe.Operator && signer.Duty == duty
+	return signer.Role == spiffe.Operator && signer.Duty == dutyOf(kind)
+}
+
+// dutyOf is whose an order is; "", which nobody has, if no operator's.
+func dutyOf(kind Kind) spiffe.Duty {
+	for _, k := range Kinds() {
+		if k.Kind == kind {
+			return k.Duty
+		}
+	}
+	return ""
+}
+
+// Kinds are the orders that an operator may give, and the duty of each, in the
+// order of the road: who, what, with which certificate, by which policies.
+// Audit is in none: who looks at the others changes nothing.
+func Kinds() []KindDuty {
+	return []KindDuty{
+		{SuspendParticipant, spiffe.Security, false}, {ResumeParticipant, spiffe.Security, false}, {RemoveParticipant, spiffe.Administration, true},
+		{SuspendAgreement, spiffe.Security, false}, {ResumeAgreement, spiffe.Security, false}, {EndAgreement, spiffe.Administration, true},
+		{RevokeCertificate, spiffe.Security, true}, {AdoptBundle, spiffe.Administration, false},
+		{ProposePolicy, spiffe.Security, false}, {ApprovePolicy, spiffe.Security, false},
+	}
+}
+
+// KindDuty is a kind of order, whose it is, and whether it is for good.
+type KindDuty struct {
+	Kind    Kind
+	Duty    spiffe.Duty
+	ForGood bool
 }

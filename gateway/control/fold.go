@@ -115,7 +115,7 @@ func whose(k Kind) string {
 	if k == AnnounceKey {
 		return "the gateway"
 	}
-	return string(duties[k])
+	return string(dutyOf(k))
 }
 
 // change is one order on its way into a state.

@@ -2,6 +2,8 @@ package control
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/x509"
 	"encoding/json"
 	"regexp"
 	"strings"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/chuanyu-exchange/hub/internal/jws"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
@@ -45,6 +48,24 @@ type Order struct {
 	Subject string    `json:"subject,omitempty"`
 	Reason  string    `json:"reason,omitempty"` // for whoever asks later; no record content
 	Bundle  string    `json:"bundle,omitempty"` // a signed trust bundle
+}
+
+// Sign gives the order its time and signs it with an operator's key. Its id
+// must be set; signing.NewID makes one.
+func (o Order) Sign(at time.Time, key crypto.Signer, chain []*x509.Certificate) (string, error) {
+	o.At = at.UTC()
+	if err := o.Check(); err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(&o)
+	if err != nil {
+		return "", err
+	}
+	signer, err := jws.NewSigner(key, chain, Type)
+	if err != nil {
+		return "", err
+	}
+	return signer.Sign(payload)
 }
 
 const (

@@ -2,6 +2,7 @@ package control
 
 import (
 	"crypto/x509"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -9,7 +10,7 @@ import (
 )
 
 // State is what all orders up to a place in the log come to. It is immutable.
-// The zero value is that of an empty log.
+// The zero value and nil are that of an empty log.
 type State struct {
 	next         int64 // offset behind the last record folded
 	participants map[string]Standing
@@ -44,6 +45,16 @@ func (e Effect) String() string {
 
 // MarshalText is String, for JSON.
 func (e Effect) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
+
+// UnmarshalText reads what String writes.
+func (e *Effect) UnmarshalText(text []byte) error {
+	i := slices.Index(effectNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("effect %q: use good, suspended or ended", text)
+	}
+	*e = Effect(i)
+	return nil
+}
 
 // Standing is the last order about a subject.
 type Standing struct {
@@ -88,34 +99,47 @@ type Key struct {
 	Since       time.Time
 }
 
+func (s *State) get() *State {
+	if s == nil {
+		return &State{}
+	}
+	return s
+}
+
 // Next is the offset behind the last record folded: equal ones mean equal
 // states.
 func (s *State) Next() int64 { return s.next }
 
 // Participant is how a participant stands; good if nothing was ordered.
-func (s *State) Participant(id string) Standing { return s.participants[id] }
+func (s *State) Participant(id string) Standing { return s.get().participants[id] }
 
 // Agreement is how an agreement stands; good if nothing was ordered.
-func (s *State) Agreement(id string) Standing { return s.agreements[id] }
+func (s *State) Agreement(id string) Standing { return s.get().agreements[id] }
 
 // Revoked says whether the certificate of a thumbprint (x5t#S256) is revoked.
 func (s *State) Revoked(thumbprint string) (Standing, bool) {
-	c, ok := s.certificates[thumbprint]
+	c, ok := s.get().certificates[thumbprint]
 	return c, ok
 }
 
 // Bundle is the trust bundle of another province that is in force.
 func (s *State) Bundle(region string) (Bundle, bool) {
-	b, ok := s.bundles[region]
+	b, ok := s.get().bundles[region]
 	return b, ok
 }
 
+// Bundles are those in force, by region.
+func (s *State) Bundles() []Bundle {
+	return sorted(s.get().bundles, func(a, b Bundle) int { return strings.Compare(a.Region, b.Region) })
+}
+
 // Policy is the set of policies that was adopted last.
-func (s *State) Policy() Adoption { return s.policy }
+func (s *State) Policy() Adoption { return s.get().policy }
 
 // Keys are the certificates of the signing keys that may have signed something
 // that is valid at a time, by key id.
 func (s *State) Keys(at time.Time) []*x509.Certificate {
+	s = s.get()
 	var out []*x509.Certificate
 	for _, id := range slices.Sorted(maps.Keys(s.keys)) {
 		if c := s.keys[id].Certificate; !at.After(c.NotAfter) {
@@ -144,14 +168,16 @@ func (s *State) View() View {
 		Proposals:    sorted(s.proposals, func(a, b Proposal) int { return strings.Compare(a.Order, b.Order) }),
 		Participants: sorted(s.participants, bySubject), Agreements: sorted(s.agreements, bySubject),
 		Certificates: sorted(s.certificates, bySubject),
-		Bundles:      sorted(s.bundles, func(a, b Bundle) int { return strings.Compare(a.Region, b.Region) }),
+		Bundles:      s.Bundles(),
 	}
 }
 
 func bySubject(a, b Standing) int { return strings.Compare(a.Subject, b.Subject) }
 
 func sorted[T any](m map[string]T, compare func(a, b T) int) []T {
-	return slices.SortedFunc(maps.Values(m), compare)
+	out := slices.AppendSeq(make([]T, 0, len(m)), maps.Values(m)) // [] in JSON, not null
+	slices.SortFunc(out, compare)
+	return out
 }
 
 // clone is a copy that the fold may change.

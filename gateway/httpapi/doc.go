@@ -9,6 +9,8 @@
 //	GET  /v1/products/{product}                        its catalogue entry and fields
 //	GET  /v1/products/{product}/records                a page: cursor, limit, purpose, fields
 //	GET  /v1/receipts/{id}                             a receipt as it was issued, for the two parties
+//	GET  /v1/control                                   what the operators ordered, for operators
+//	POST /v1/control/orders                            an order, signed by an operator
 //
 // TLS asks for a client certificate and takes any; package identity checks it,
 // so that a refusal has a code and a place in the ledger. Every failure is one

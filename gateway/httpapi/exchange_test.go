@@ -414,8 +414,9 @@ func TestOpenAPI(t *testing.T) {
 	}
 	slices.Sort(paths)
 	want := []string{
-		"GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server", "GET /openapi.json", "GET /v1/products",
+		"GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server", "GET /openapi.json", "GET /v1/control", "GET /v1/products",
 		"GET /v1/products/{product}", "GET /v1/products/{product}/records", "GET /v1/receipts/{id}", "POST /oauth2/token",
+		"POST /v1/control/orders",
 	}
 	if !slices.Equal(paths, want) {
 		t.Errorf("paths: %v", paths)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/chuanyu-exchange/hub/gateway"
 	"github.com/chuanyu-exchange/hub/gateway/quota"
+	"github.com/chuanyu-exchange/hub/internal/jws"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 )
@@ -47,6 +48,15 @@ func (a *API) keySet(c *gin.Context) error {
 	set, err := a.Keys.Keys()
 	if err != nil {
 		return err
+	}
+	snap, err := a.Gateway.Snapshot()
+	if err != nil {
+		return err
+	}
+	for _, other := range jws.KeySet(snap.Control.Keys(a.Gateway.Now())).Keys {
+		if len(set.Key(other.KeyID)) == 0 { // of another replica, or of this one before its restart
+			set.Keys = append(set.Keys, other)
+		}
 	}
 	return writeJSON(c, set)
 }
@@ -263,7 +273,11 @@ func detail(d *gateway.ProductDetail, region string) productDetail {
 
 // metadata is RFC 8414.
 func (a *API) metadata(c *gin.Context) error {
-	issuer := a.Gateway.Snapshot().Authority.Issuer
+	snap, err := a.Gateway.Snapshot()
+	if err != nil {
+		return err
+	}
+	issuer := snap.Authority.Issuer
 	return writeJSON(c, map[string]any{
 		"issuer": issuer, "token_endpoint": issuer + "/oauth2/token", "jwks_uri": issuer + "/.well-known/jwks.json",
 		"grant_types_supported": []string{"client_credentials"}, "response_types_supported": []string{},

@@ -189,7 +189,7 @@ func (r *rig) refuses(t *testing.T, c refusal, before int) int {
 // authority that change alters.
 func (r *rig) tokenFor(p *person, name spiffe.Name, change func(*identity.Authority)) string {
 	r.t.Helper()
-	a := r.snapshot.Authority
+	a := r.composer.Started.Authority
 	if change != nil {
 		change(&a)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -25,6 +26,7 @@ import (
 
 	"github.com/chuanyu-exchange/hub/gateway"
 	"github.com/chuanyu-exchange/hub/gateway/client"
+	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/feed"
 	"github.com/chuanyu-exchange/hub/gateway/httpapi"
 	"github.com/chuanyu-exchange/hub/gateway/identity"
@@ -48,18 +50,21 @@ const region = "500000"
 // rig is a gateway of Chongqing with everything around it, on a broker and a
 // certificate authority of the test's own, served over TLS.
 type rig struct {
-	t        *testing.T
-	cluster  *kfake.Cluster
-	kafka    *kafkalog.Client
-	ledger   *ledger.Ledger
-	failures *ledger.Failures
-	gateway  *gateway.Gateway
-	snapshot *gateway.Snapshot
-	signer   *signing.Signer
-	url      string
-	cq, sc   *pkitest.Authority
-	logs     *lockedBuffer
-	metrics  *httpapi.Metrics
+	t         *testing.T
+	cluster   *kfake.Cluster
+	kafka     *kafkalog.Client
+	ledger    *ledger.Ledger
+	failures  *ledger.Failures
+	gateway   *gateway.Gateway
+	snapshot  *gateway.Snapshot // what the gateway was started with
+	composer  *gateway.Composer
+	control   *control.Log
+	bundleKey ed25519.PrivateKey // of Sichuan
+	signer    *signing.Signer
+	url       string
+	cq, sc    *pkitest.Authority
+	logs      *lockedBuffer
+	metrics   *httpapi.Metrics
 
 	mu     sync.Mutex
 	offset time.Duration // of the gateway's clock
@@ -118,7 +123,7 @@ func newRig(t *testing.T, agreements map[string]string) *rig {
 	}
 	t.Cleanup(func() { _ = r.kafka.Close() })
 	r.snapshot = r.newSnapshot(agreements)
-	topics := []kafkalog.Topic{ledger.Topic(region, 1)}
+	topics := []kafkalog.Topic{ledger.Topic(region, 1), control.Topic(region, 1)}
 	for _, p := range r.snapshot.Catalogue.Products() {
 		topics = append(topics, kafkalog.Topic{Name: record.Topic(region, p.ID, p.Major), Partitions: 3})
 	}
@@ -129,8 +134,10 @@ func newRig(t *testing.T, agreements map[string]string) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.ledger.Close(context.Background()) })
+	r.follow()
 	r.build()
 	r.serve()
+	r.adopt()
 	return r
 }
 
@@ -160,7 +167,7 @@ func (r *rig) newSnapshot(agreements map[string]string) *gateway.Snapshot {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	trust := identity.NewTrust(map[string][]*x509.Certificate{region: {r.cq.Root}, "510000": {r.sc.Root}})
+	trust := identity.NewTrust(map[string][]*x509.Certificate{region: {r.cq.Root}})
 	return &gateway.Snapshot{
 		Schemas: set, Catalogue: cat, Policies: rules, Trust: trust,
 		CursorKeys: []receipt.CursorKey{{Version: 1, Key: []byte("cursor key of thirty-two bytes!!")}},
@@ -174,7 +181,7 @@ func (r *rig) build() {
 	r.failures = ledger.NewFailures(r.ledger, region, signing.NewID)
 	generous := quota.PerMinute(100_000)
 	r.gateway = &gateway.Gateway{
-		Region: region, Snapshot: func() *gateway.Snapshot { return r.snapshot },
+		Region: region, Snapshot: r.composer.Snapshot, Orders: r.control,
 		Admission: quota.Admission{Store: quota.NewMemory(1000, time.Now), PerAddress: generous, PerCaller: generous},
 		Quota:     quota.Degrade{Shared: quota.NewMemory(1000, time.Now), Local: quota.NewMemory(1000, time.Now)},
 		Subjects:  quota.NewMemorySubjects(10_000, time.Now),
@@ -196,7 +203,7 @@ func (r *rig) serve() {
 		r.t.Fatal(err)
 	}
 	r.url = "https://" + l.Addr().String()
-	r.snapshot.Authority = identity.Authority{Region: region, Issuer: r.url, Roots: r.cq.Pool()}
+	r.composer.Started.Authority = identity.Authority{Region: region, Issuer: r.url, Roots: r.cq.Pool()}
 	r.metrics = httpapi.NewMetrics(region)
 	api := &httpapi.API{Gateway: r.gateway, Keys: r.signer, Metrics: r.metrics, Logger: r.gateway.Logger}
 	cert := r.cq.Issue(spiffe.Name{Region: region, Role: spiffe.Gateway}).TLS()

@@ -66,6 +66,8 @@ func (a *API) Handler() http.Handler {
 	r.GET("/v1/products/:product", a.answer(a.product))
 	r.GET("/v1/products/:product/records", a.answer(a.records))
 	r.GET("/v1/receipts/:id", a.answer(a.receipt))
+	r.GET("/v1/control", a.answer(a.control))
+	r.POST(ordersPath, a.answer(a.order))
 	return r
 }
 
@@ -126,7 +128,11 @@ func (a *API) observe(c *gin.Context) {
 // limit refuses what is larger than any request of ours, and paths that are
 // written so as to be read in two ways.
 func (a *API) limit(c *gin.Context) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBodyBytes)
+	most := int64(maxBodyBytes)
+	if c.FullPath() == ordersPath {
+		most = maxOrderBytes
+	}
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, most)
 	escaped := c.Request.URL.EscapedPath()
 	switch {
 	case len(c.Request.URL.RawQuery) > maxQuery:

@@ -35,6 +35,20 @@ type Caller struct {
 // authentication, naming a participant's system. Every refusal has its own
 // code.
 func Authenticate(t *Trust, chain []*x509.Certificate, now time.Time) (Peer, error) {
+	return authenticate(t, chain, spiffe.System, "a system of a participant", now)
+}
+
+// AuthenticateOperator checks the chain of an operator of a province, in the
+// same way.
+func AuthenticateOperator(t *Trust, region string, chain []*x509.Certificate, now time.Time) (Peer, error) {
+	peer, err := authenticate(t, chain, spiffe.Operator, "an operator", now)
+	if err == nil && peer.Name.Region != region {
+		return Peer{}, problem.New(problem.CertificateName, "it names an operator of %s", peer.Name.Region)
+	}
+	return peer, err
+}
+
+func authenticate(t *Trust, chain []*x509.Certificate, role spiffe.Role, what string, now time.Time) (Peer, error) {
 	const maxChain = 5
 	if len(chain) == 0 {
 		return Peer{}, problem.New(problem.CertificateMissing, "")
@@ -52,8 +66,8 @@ func Authenticate(t *Trust, chain []*x509.Certificate, now time.Time) (Peer, err
 		return Peer{}, problem.New(problem.CertificateExpired, "it ended at %s", leaf.NotAfter.UTC().Format(time.RFC3339))
 	case now.Before(leaf.NotBefore.Add(-clockSkew)):
 		return Peer{}, problem.New(problem.CertificateEarly, "it begins at %s", leaf.NotBefore.UTC().Format(time.RFC3339))
-	case nameErr != nil || name.Role != spiffe.System:
-		return Peer{}, problem.New(problem.CertificateName, "it does not name a system of a participant")
+	case nameErr != nil || name.Role != role:
+		return Peer{}, problem.New(problem.CertificateName, "it does not name %s", what)
 	case name.Region != issuer:
 		return Peer{}, problem.New(problem.CertificateName, "an authority of %s cannot name anyone of %s", issuer, name.Region)
 	}

@@ -32,6 +32,18 @@ func NewTrust(roots map[string][]*x509.Certificate) *Trust {
 	return t
 }
 
+// With is the same trust with the roots of a province in place of those that it
+// had.
+func (t *Trust) With(region string, roots []*x509.Certificate) *Trust {
+	out := NewTrust(map[string][]*x509.Certificate{region: roots})
+	for other, pool := range t.regions {
+		if other != region {
+			out.regions[other] = pool
+		}
+	}
+	return out
+}
+
 // Roots are the roots of a province; nil, which believes nobody, if there are
 // none.
 func (t *Trust) Roots(region string) *x509.CertPool { return t.regions[region] }

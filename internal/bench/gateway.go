@@ -142,7 +142,7 @@ func (h *hub) build(ctx context.Context, fields string, now time.Time) (err erro
 	store := func() quota.Store { return quota.NewMemory(keys, time.Now) }
 	unlimited := quota.PerMinute(quota.Unlimited)
 	h.gateway = &gateway.Gateway{
-		Region: region, Snapshot: func() *gateway.Snapshot { return h.snapshot },
+		Region: region, Snapshot: func() (*gateway.Snapshot, error) { return h.snapshot, nil },
 		Admission: quota.Admission{Store: store(), PerAddress: unlimited, PerCaller: unlimited},
 		Quota:     quota.Degrade{Shared: store(), Local: store()},
 		Reader:    feed.New(h.broker.client), Signer: h.signer, Ledger: h.ledger,

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -42,7 +43,10 @@ const (
 	Audit          Duty = "audit"          // 审计管理员: reads, changes nothing
 )
 
-func (d Duty) known() bool { return d == Administration || d == Security || d == Audit }
+// Duties are all of them.
+func Duties() []Duty { return []Duty{Administration, Security, Audit} }
+
+func (d Duty) known() bool { return slices.Contains(Duties(), d) }
 
 // TrustDomain is the trust domain of a province.
 func TrustDomain(region string) string { return region + domainSuffix }

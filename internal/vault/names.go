@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/chuanyu-exchange/hub/internal/spiffe"
 )
 
 // Mounts are the paths of the four engines that one province uses.
@@ -30,6 +32,9 @@ func ProvinceMounts(region string) Mounts {
 const (
 	RoleGateway  = "gateway"  // a gateway replica
 	RoleOperator = "operator" // issues participants' certificates, signs trust bundles
+	// RoleRegistrar issues operators' certificates and nothing else, so that
+	// who runs the platform cannot make itself a second pair of eyes.
+	RoleRegistrar = "registrar"
 )
 
 // The PKI roles beside those of the connectors.
@@ -38,6 +43,10 @@ const (
 	CertGatewaySigning = "gateway-signing" // spiffe://<trust domain>/gateway/signing, signs documents
 	CertParticipant    = "participant"     // spiffe://<trust domain>/participant/<id>, client authentication
 )
+
+// CertOperator certifies operators of one duty:
+// spiffe://<trust domain>/operator/<duty>/<name>, client authentication.
+func CertOperator(duty spiffe.Duty) string { return "operator-" + string(duty) }
 
 // The keys that every province has.
 const (

@@ -3,6 +3,8 @@ package vault
 import (
 	"fmt"
 	"strings"
+
+	"github.com/chuanyu-exchange/hub/internal/spiffe"
 )
 
 // rule permits some ways to use one path.
@@ -36,6 +38,9 @@ func (p Province) appRoles() map[string][]rule {
 			{path: m.Transit + "/sign/" + KeyTrustBundle, capabilities: write},
 			{path: m.Transit + "/keys/" + KeyTrustBundle, capabilities: read},
 		},
+	}
+	for _, duty := range spiffe.Duties() {
+		roles[RoleRegistrar] = append(roles[RoleRegistrar], rule{path: m.PKI + "/sign/" + CertOperator(duty), capabilities: write})
 	}
 	for _, c := range p.Connectors {
 		roles[c.Name()] = c.rules(m)

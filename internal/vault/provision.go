@@ -89,16 +89,17 @@ func newProvisioner(address, token string, p Province) (*provisioner, error) {
 // they are here, over what was there.
 //
 //	mounts     <region>/approle, /pki, /transit, /kv
-//	PKI        a root of 10 years; roles gateway-tls, gateway-signing, participant, connector-*
+//	PKI        a root of 10 years; roles gateway-tls, gateway-signing, participant, operator-*, connector-*
 //	Transit    trust-bundle (Ed25519), quarantine-<provider>-<product>
 //	KV         cursor, record/<product>, hash/<product>: random 32 bytes
-//	AppRoles   gateway, operator, connector-<provider>-<product>, each with a policy
+//	AppRoles   gateway, operator, registrar, connector-<provider>-<product>, each with a policy
 //
 // What each PKI role certifies, as names of a [CertificateSpec]:
 //
 //	gateway-tls       spiffe://<trust domain>/gateway; DNS localhost, gateway.<trust domain>; any IP; 72 h
 //	gateway-signing   spiffe://<trust domain>/gateway/signing; 72 h; document signing (RFC 9336), not TLS
 //	participant       spiffe://<trust domain>/participant/*; any common name; 30 days; TLS client
+//	operator-<duty>   spiffe://<trust domain>/operator/<duty>/*; 7 days; TLS client
 //	connector-…       spiffe://<trust domain>/participant/<provider>/connector/<product>; 72 h; TLS client
 //
 // The token needs to be a root token, or one that may mount and write policies.

@@ -69,6 +69,7 @@ func TestPoliciesAreNarrow(t *testing.T) {
 			"500000/kv/data/cursor", "500000/kv/data/hash/*", "500000/kv/metadata/cursor", "500000/kv/metadata/hash/*",
 			"500000/pki/sign/gateway-signing", "500000/pki/sign/gateway-tls", "500000/transit/decrypt/seal-*",
 		},
+		RoleRegistrar: {"500000/pki/sign/operator-administration", "500000/pki/sign/operator-audit", "500000/pki/sign/operator-security"},
 		RoleOperator: {"500000/pki/sign/participant", "500000/transit/keys/trust-bundle", "500000/transit/sign/trust-bundle"},
 		"connector-cq-commerce-price_quote": {
 			"500000/kv/data/record/price_quote", "500000/kv/metadata/record/price_quote", "500000/pki/sign/connector-cq-commerce-price_quote",
@@ -87,7 +88,7 @@ func TestPoliciesAreNarrow(t *testing.T) {
 			t.Errorf("%s may use\n%q, not\n%q", role, got, all)
 		}
 	}
-	if len(roles) != 4 {
+	if len(roles) != 5 {
 		t.Errorf("%d roles", len(roles))
 	}
 }
@@ -125,7 +126,7 @@ func TestPKIRolesAreNarrow(t *testing.T) {
 		if server != tls || r.settings["allow_ip_sans"] != tls || r.settings["allow_localhost"] != tls {
 			t.Errorf("%s: server %v, IP %v, localhost %v", r.name, server, r.settings["allow_ip_sans"], r.settings["allow_localhost"])
 		}
-		if wants := r.name == CertParticipant || strings.HasPrefix(r.name, "connector-"); client != wants {
+		if wants := r.name == CertParticipant || strings.HasPrefix(r.name, "operator-") || strings.HasPrefix(r.name, "connector-"); client != wants {
 			t.Errorf("%s: client %v", r.name, client)
 		}
 	}

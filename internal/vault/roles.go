@@ -3,6 +3,8 @@ package vault
 import (
 	"maps"
 	"strings"
+
+	"github.com/chuanyu-exchange/hub/internal/spiffe"
 )
 
 // Lives of what Vault gives out. Certificates end soon, so that a lost key is
@@ -12,6 +14,7 @@ const (
 	rootLife         = "87600h" // a province's root: 10 years
 	processCertLife  = "72h"    // gateways and connectors, which renew by themselves
 	participantLife  = "720h"   // participants: 30 days
+	operatorLife     = "168h"   // operators: 7 days
 	tokenLife        = "1h"
 	tokenLongestLife = "24h" // then a new login, with the secret id of the day
 	secretIDLife     = "2160h"
@@ -49,6 +52,9 @@ func (p Province) pkiRoles() []pkiRole {
 			// catalogue does.
 			"cn_validations": []string{"disabled"}, "allowed_domains": []string{},
 		}),
+	}
+	for _, duty := range spiffe.Duties() {
+		roles = append(roles, newPKIRole(CertOperator(duty), p.uri("operator/"+string(duty)+"/*"), operatorLife, map[string]any{"client_flag": true}))
 	}
 	for _, c := range p.Connectors {
 		uri := p.uri("participant/" + c.Provider + "/connector/" + c.Product)

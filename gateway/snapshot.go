@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"crypto/x509"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/gateway/control"
+	"github.com/chuanyu-exchange/hub/internal/problem"
+)
+
+// Composer makes the snapshots of a replica: what it was started with, under
+// what the operators ordered. It is safe for concurrent use.
+type Composer struct {
+	// Started is what does not change while the replica runs. Its Trust holds
+	// the province's own authorities; those of the other come from bundles.
+	Started Snapshot
+	// State is what the control log comes to; see control.Log.
+	State func() (*control.State, error)
+	// Open checks another province's bundle again, at a time, and gives its
+	// authorities and its end.
+	Open   func(compact, region string, at time.Time) (roots []*x509.Certificate, notAfter time.Time, err error)
+	Now    func() time.Time
+	Logger *slog.Logger
+
+	last atomic.Pointer[composed]
+}
+
+// composed is a snapshot and what it was made of.
+type composed struct {
+	state    *control.State
+	until    time.Time // when a bundle ends
+	snapshot *Snapshot
+	err      error
+}
+
+// Snapshot is a SnapshotFunc. Between two orders it is one load.
+func (c *Composer) Snapshot() (*Snapshot, error) {
+	state, err := c.State()
+	if err != nil {
+		return nil, err
+	}
+	now := c.Now()
+	last := c.last.Load()
+	if last == nil || last.state != state || now.After(last.until) {
+		last = c.compose(state, now)
+		c.last.Store(last)
+	}
+	return last.snapshot, last.err
+}
+
+// compose is pure but for the line of log about a bundle that ended.
+func (c *Composer) compose(state *control.State, now time.Time) *composed {
+	snap := c.Started
+	out := &composed{state: state, until: now.Add(time.Hour), snapshot: &snap}
+	snap.Control = state
+	for _, b := range state.Bundles() {
+		roots, notAfter, err := c.Open(b.Compact, b.Region, now)
+		if err != nil { // it ended: nobody of that province is believed any more
+			c.Logger.Warn("trust bundle", slog.String("region", b.Region), slog.String("problem", problem.From(err).LogText()))
+			continue
+		}
+		snap.Trust = snap.Trust.With(b.Region, roots)
+		if notAfter.Before(out.until) {
+			out.until = notAfter
+		}
+	}
+	if adopted, held := state.Policy().Policy, snap.Policies.Version(); adopted != held {
+		out.err = problem.New(problem.PolicyNotAdopted, "adopted is %q, this replica holds %s", adopted, held)
+	}
+	return out
+}
