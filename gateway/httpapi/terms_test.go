@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/httpapi"
+	"github.com/chuanyu-exchange/hub/gateway"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
@@ -125,7 +126,13 @@ func TestSubjectsAreCounted(t *testing.T) {
 		t.Errorf("the two that are left: %d %s", two.status, two.code)
 	}
 	// Without what counts, or without a key, nothing of such an agreement leaves.
-	r.snapshot.HashKeys = nil
+	snap, err := r.gateway.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := *snap
+	bare.HashKeys = nil
+	r.gateway.Snapshot = func() (*gateway.Snapshot, error) { return &bare, nil }
 	if a := page(1, ""); a.code != problem.QuotaUnavailable {
 		t.Errorf("without a key: %d %s", a.status, a.code)
 	}
