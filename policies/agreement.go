@@ -75,7 +75,7 @@ func (l *loader) addAgreement(doc *yamlfile.Document, a *Agreement) {
 	if len(a.Delivery) == 0 {
 		a.Delivery = deliveriesOf(a.Method)
 	}
-	a.grant = grant{id: a.ID, layer: p.byField(a.Fields), delivery: a.Delivery}
+	a.grant = l.grant(p, a.ID, &a.Clauses, fault)
 	l.join(a, fault)
 }
 

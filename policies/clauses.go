@@ -28,6 +28,7 @@ type Clauses struct {
 	// Fields say what is done with each leaf. "*" stands for the public and
 	// internal ones that are not named; what is neither is dropped.
 	Fields   map[string]redact.Obligation `yaml:"fields"`
+	Rows     string                       `yaml:"rows,optional"`     // which records leave at all; none: all
 	Delivery []Delivery                   `yaml:"delivery,optional"` // none: what the method of an agreement means; of an emergency, page
 	Quota    Quota                        `yaml:"quota"`
 }
@@ -52,7 +53,17 @@ func (c *Clauses) names(purpose string) bool { return slices.Contains(c.Purposes
 type grant struct {
 	id       string
 	layer    layer
+	rows     *rowScope
 	delivery []Delivery
+}
+
+// grant prepares clauses for decisions.
+func (l *loader) grant(p *product, id string, c *Clauses, fault func(string, ...any)) grant {
+	rows, err := l.rows(p, c.Rows)
+	if err != nil {
+		fault(err.Error(), "rows")
+	}
+	return grant{id: id, layer: p.byField(c.Fields), rows: rows, delivery: c.Delivery}
 }
 
 // clausesCheck holds clauses against the catalogue.

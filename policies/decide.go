@@ -26,7 +26,7 @@ var purposeName = regexp.MustCompile(`^[a-z][a-z0-9_]{1,62}$`)
 func (s *Set) Decide(req Request) Decision {
 	c := consideration{set: s, req: &req}
 	c.out.Steps = make([]Step, 0, 8)
-	_ = c.request() && c.shareClass() && c.providerDenials() && c.agreement() && c.providerPermits() && c.fields()
+	_ = c.request() && c.shareClass() && c.providerDenials() && c.agreement() && c.providerPermits() && c.rows() && c.fields()
 	return c.out
 }
 
@@ -42,6 +42,7 @@ type consideration struct {
 	emergency  *Emergency   // the one that the caller invokes, in force and for this
 	grant      *grant       // of one of the two; nil for none
 	permits    []*Rule      // those that matched
+	seen       *world       // what conditions saw
 
 	out Decision
 }
@@ -54,6 +55,7 @@ func (c *consideration) step(layer, rule, outcome string) {
 func (c *consideration) deny(layer string, code problem.Code, format string, args ...any) bool {
 	c.step(layer, Deny.String(), string(code))
 	c.out.Effect, c.out.Code, c.out.Detail = Deny, code, fmt.Sprintf(format, args...)
+	c.out.Rows = nil
 	return false
 }
 
@@ -154,10 +156,10 @@ func choose(of []*Agreement, purpose string, at time.Time) *Agreement {
 // providerDenials evaluates all of the provider's rules, and ends the
 // consideration if one denies or has no answer.
 func (c *consideration) providerDenials() bool {
-	w := c.world()
+	c.seen = c.world()
 	var denying, failing *Rule
 	for _, r := range c.product.rules[c.req.Region] {
-		matches, err := r.condition.holds(w)
+		matches, err := r.condition.holds(c.seen)
 		switch {
 		case err != nil:
 			c.step(layerProvider, r.ID, outcomeUnevaluable)

@@ -379,7 +379,7 @@ func TestDeterministic(t *testing.T) {
 			delete(renamed, name)
 			renamed[folder+"/z"+base] = file
 		}
-		again, err := policies.Load(renamed, w.catalogue(t))
+		again, err := policies.Load(renamed, w.catalogue(t), anyRows)
 		if err != nil {
 			t.Fatal(err)
 		}

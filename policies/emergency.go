@@ -84,7 +84,7 @@ func (l *loader) addEmergency(doc *yamlfile.Document, e *Emergency) {
 	if len(e.Delivery) == 0 {
 		e.Delivery = []Delivery{Page}
 	}
-	e.grant = grant{id: e.ID, layer: p.byField(e.Fields), delivery: e.Delivery}
+	e.grant = l.grant(p, e.ID, &e.Clauses, fault)
 	l.set.emergencyPairs[e.pair()] = true
 }
 

@@ -77,6 +77,9 @@ func (g generator) rule(w *worldOf, id, effect string) ruleOf {
 	}
 	r.classes[redact.Secret] = "drop"
 	g.name(w, r.fields)
+	if effect == "permit" && g.chance(25) {
+		r.rows = g.rows(w, 2)
+	}
 	return r
 }
 
@@ -127,6 +130,9 @@ func (g generator) agreementsOf(w *worldOf, consumer, region string) {
 			a.fields["*"] = g.obligation()
 		}
 		a.delivery = g.deliveries()
+		if g.chance(25) {
+			a.rows = g.rows(w, 2)
+		}
 		w.agreements = append(w.agreements, a)
 	}
 }
@@ -159,6 +165,9 @@ func (g generator) emergencyOf(w *worldOf, consumer, region string) {
 		reason: "accident", by: "one, two",
 	}
 	g.name(w, e.fields)
+	if g.chance(25) {
+		e.rows = g.rows(w, 1)
+	}
 	w.emergencies = append(w.emergencies, e)
 }
 

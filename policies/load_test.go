@@ -134,7 +134,7 @@ func TestLoadFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := policies.Load(c.dir, cat)
+			_, err := policies.Load(c.dir, cat, anyRows)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got  %v\nwant %s", err, c.want)
 			}
@@ -176,7 +176,7 @@ func TestFaultsOfFields(t *testing.T) {
 			t.Parallel()
 			w := simple()
 			c.change(w)
-			if _, err := policies.Load(w.policyFiles(), w.catalogue(t)); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := policies.Load(w.policyFiles(), w.catalogue(t), anyRows); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
@@ -201,7 +201,7 @@ func TestEveryFaultOfAllFiles(t *testing.T) {
 		"rules/a.yaml", strings.Replace(ruleHead+ruleA+strings.Replace(ruleA, "id: all", "id: B", 1), `"true"`, "caller.x", 2),
 		"rules/b.yaml", "product: [\n",
 		"agreements/a.yaml", strings.Replace(agreementA, "major: 1", "major: 7", 1),
-	), shippedCatalogue(t))
+	), shippedCatalogue(t), nil)
 	if err == nil {
 		t.Fatal("no fault")
 	}
@@ -216,7 +216,7 @@ func TestVersion(t *testing.T) {
 	t.Parallel()
 	cat := shippedCatalogue(t)
 	version := func(dir fs.FS, cat *catalogue.Catalogue) string {
-		set, err := policies.Load(dir, cat)
+		set, err := policies.Load(dir, cat, anyRows)
 		if err != nil {
 			t.Fatal(err)
 		}

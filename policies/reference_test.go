@@ -44,6 +44,7 @@ type answer struct {
 	code      problem.Code
 	agreement string // or emergency
 	released  redact.Obligations
+	rows      []rowCondition // a record leaves if all of them hold
 }
 
 // decide is the reference: the rules of the package comment, read naively, over
@@ -75,6 +76,7 @@ func (w *worldOf) decide(q *policies.Request) answer {
 	}
 	var denied, failed bool
 	var layers []redact.Obligations
+	var rows []rowCondition
 	for i := range w.rules {
 		r := &w.rules[i]
 		if r.provider != provider {
@@ -87,6 +89,7 @@ func (w *worldOf) decide(q *policies.Request) answer {
 			denied = denied || r.effect == "deny"
 			if r.effect == "permit" {
 				layers = append(layers, w.ruleLayer(r))
+				rows = append(rows, r.rows)
 			}
 		case no:
 		}
@@ -105,6 +108,7 @@ func (w *worldOf) decide(q *policies.Request) answer {
 	}
 	if applies != nil {
 		layers = append(layers, w.agreementLayer(applies))
+		rows = append(rows, applies.rows)
 	}
 	all := w.ceiling()
 	for _, l := range layers {
@@ -113,7 +117,11 @@ func (w *worldOf) decide(q *policies.Request) answer {
 	if q.Delivery == policies.Verify {
 		maps.DeleteFunc(all, func(_ string, o redact.Obligation) bool { return o.Action != redact.Keep })
 	}
-	return w.restrict(q, all, agreement+emergency)
+	out := w.restrict(q, all, agreement+emergency)
+	if out.effect == policies.Permit {
+		out.rows = rows
+	}
+	return out
 }
 
 // asked is what a condition sees beside the request.
@@ -272,7 +280,7 @@ func TestReference(t *testing.T) {
 			q := g.request(w)
 			want, got := w.decide(&q), set.Decide(q)
 			codes[want.code]++
-			if !same(want, got) {
+			if !same(want, got) || !sameRows(g, w, &q, want.rows, got.Rows) {
 				t.Fatalf("world %d: %+v\nwant %v %s %s %v\ngot  %v %s %v\nsteps %v\nrules %v", seed, q,
 					want.effect, want.code, want.agreement, want.released, got.Effect, got.Code, got.Obligations, got.Steps, w.policyFiles())
 			}

@@ -67,6 +67,8 @@ type Decision struct {
 	// Obligations say what is done with each field; nil with Deny. A field that
 	// they do not name is dropped.
 	Obligations redact.Obligations
+	// Rows says which records leave at all; nil: all of them, or with Deny none.
+	Rows *redact.Predicate
 	// Agreement is the one under which the answer is given; nil with Deny, for
 	// an unconditional product, and in an emergency.
 	Agreement *Agreement
@@ -90,7 +92,7 @@ func (d *Decision) Under() (id string, allowed Quota, ok bool) {
 
 // Step is one line of a decision's derivation.
 type Step struct {
-	Layer   string `json:"layer"`          // request, share_class, provider, agreement, fields
+	Layer   string `json:"layer"`          // request, share_class, provider, agreement, rows, fields
 	Rule    string `json:"rule,omitempty"` // rule, agreement, share class or effect
 	Outcome string `json:"outcome"`        // what came of it, or the code of the denial
 }
@@ -101,6 +103,7 @@ const (
 	layerShareClass = "share_class"
 	layerProvider   = "provider"
 	layerAgreement  = "agreement"
+	layerRows       = "rows"
 	layerFields     = "fields"
 )
 
@@ -120,5 +123,6 @@ const (
 	outcomeNotStarted   = "not_started"
 	outcomeEnded        = "ended"
 	outcomeReleased     = "released"
+	outcomeRestricts    = "restricts" // the records
 	outcomeEmergency    = "emergency" // stands in for an agreement
 )

@@ -23,10 +23,12 @@ type Rule struct {
 	NameZH  string
 	Effect  Effect
 	When    string
+	Rows    string // which records it lets out at all; "": all
 	Classes map[redact.Sensitivity]redact.Obligation
 	Fields  map[string]redact.Obligation
 
 	condition *condition
+	rows      *rowScope
 	layer     layer
 }
 
@@ -42,6 +44,7 @@ type ruleShape struct {
 	NameZH      string            `yaml:"nameZH"`
 	Effect      Effect            `yaml:"effect"`
 	When        string            `yaml:"when"`
+	Rows        string            `yaml:"rows,optional"`
 	Obligations *obligationsShape `yaml:"obligations,optional"`
 }
 
@@ -99,7 +102,7 @@ func (l *loader) rule(doc *yamlfile.Document, p *product, s *ruleShape, i int) *
 	line, _ := doc.At("rules", i)
 	r := &Rule{
 		ID: p.ID + "." + s.ID, Source: fmt.Sprintf("%s:%d", doc.File, line),
-		NameZH: s.NameZH, Effect: s.Effect, When: s.When,
+		NameZH: s.NameZH, Effect: s.Effect, When: s.When, Rows: s.Rows,
 	}
 	fault := func(text string, path ...any) {
 		l.faults = append(l.faults, doc.Fault(r.ID+": "+text, slices.Concat([]any{"rules", i}, path)...))
@@ -112,6 +115,12 @@ func (l *loader) rule(doc *yamlfile.Document, p *product, s *ruleShape, i int) *
 		fault(err.Error(), "when")
 	}
 	r.condition = condition
+	if r.rows, err = l.rows(p, s.Rows); err != nil {
+		fault(err.Error(), "rows")
+	}
+	if s.Effect == Deny && s.Rows != "" {
+		fault("a rule that denies has no rows: it denies them all", "rows")
+	}
 	switch o := s.Obligations; {
 	case s.Effect == Deny && o != nil:
 		fault("a rule that denies has no obligations", "obligations")

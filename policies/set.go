@@ -66,13 +66,14 @@ type Set struct {
 // directory and checks them against the catalogue. Everything that is wrong is reported at once, as
 // problem.ConfigInvalid whose detail has a line for each fault:
 // file:line:column, what, and what to do.
-func Load(dir fs.FS, cat *catalogue.Catalogue) (*Set, error) {
+func Load(dir fs.FS, cat *catalogue.Catalogue, fits Fits) (*Set, error) {
 	names := newEnvironment()
 	e, err := names.cel()
 	if err != nil {
 		return nil, fmt.Errorf("set up the environment of conditions: %w", err)
 	}
 	l := newLoader(cat, names, e)
+	l.fits = fits
 	rules, agreements, emergencies := l.list(dir, rulesDir), l.list(dir, agreementsDir), l.list(dir, emergenciesDir)
 	if len(rules)+len(agreements) == 0 && len(l.faults) == 0 {
 		l.faults = append(l.faults, yamlfile.Fault{File: ".", Text: "there are no policies here: rules/*.yaml and agreements/*.yaml"})
@@ -106,6 +107,7 @@ func Load(dir fs.FS, cat *catalogue.Catalogue) (*Set, error) {
 type loader struct {
 	set       *Set
 	env       *cel.Env
+	fits      Fits
 	faults    yamlfile.Faults
 	canonical [][]byte
 }

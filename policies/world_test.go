@@ -40,6 +40,7 @@ type ruleOf struct {
 	when     condition
 	classes  map[redact.Sensitivity]string
 	fields   map[string]string
+	rows     rowCondition
 }
 
 type agreementOf struct {
@@ -48,6 +49,7 @@ type agreementOf struct {
 	from, to                       string // days
 	fields                         map[string]string
 	delivery                       []policies.Delivery // none: not written
+	rows                           rowCondition
 }
 
 // emergencyOf has instants where an agreement has days.
@@ -130,6 +132,7 @@ func (w *worldOf) policyFiles() fstest.MapFS {
 		var b strings.Builder
 		fmt.Fprintf(&b, "product: thing\nproviders: [%s]\nrules:\n  - id: %s\n    nameZH: 规则\n    effect: %s\n    when: '%s'\n",
 			r.provider, r.id, r.effect, r.when.text)
+		b.WriteString(r.rows.yaml("    "))
 		if r.effect == "permit" {
 			b.WriteString("    obligations:\n      classes: {")
 			for _, c := range slices.Sorted(maps.Keys(r.classes)) {
@@ -168,6 +171,7 @@ func (a *agreementOf) clauses() string {
 		fmt.Fprintf(&b, "%q: %q, ", f, a.fields[f])
 	}
 	b.WriteString("}\nquota: {requestsPerMinute: 10, recordsPerDay: 1000}\n")
+	b.WriteString(a.rows.yaml(""))
 	return b.String()
 }
 
@@ -182,7 +186,7 @@ func (w *worldOf) catalogue(t testing.TB) *catalogue.Catalogue {
 
 func (w *worldOf) load(t testing.TB) *policies.Set {
 	t.Helper()
-	set, err := policies.Load(w.policyFiles(), w.catalogue(t))
+	set, err := policies.Load(w.policyFiles(), w.catalogue(t), anyRows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +259,7 @@ func shippedCatalogue(t testing.TB) *catalogue.Catalogue {
 
 func shippedSet(t testing.TB) *policies.Set {
 	t.Helper()
-	set, err := policies.Load(policies.Shipped(), shippedCatalogue(t))
+	set, err := policies.Load(policies.Shipped(), shippedCatalogue(t), anyRows)
 	if err != nil {
 		t.Fatal(err)
 	}

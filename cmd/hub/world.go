@@ -34,7 +34,7 @@ func loadWorld(policyDir string) (*world, error) {
 	if policyDir != "" {
 		dir = os.DirFS(policyDir)
 	}
-	p, err := policies.Load(dir, cat)
+	p, err := policies.Load(dir, cat, nil)
 	if err != nil {
 		return nil, err
 	}

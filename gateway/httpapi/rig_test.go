@@ -163,7 +163,7 @@ func (r *rig) newSnapshot(agreements map[string]string) *gateway.Snapshot {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	rules, err := policies.Load(testPolicies(r.t, agreements), cat)
+	rules, err := policies.Load(testPolicies(r.t, agreements), cat, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}

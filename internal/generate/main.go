@@ -133,7 +133,7 @@ func catalogueTables(set *schemas.Set) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules, err := policies.Load(policies.Shipped(), cat)
+	rules, err := policies.Load(policies.Shipped(), cat, nil)
 	if err != nil {
 		return nil, err
 	}

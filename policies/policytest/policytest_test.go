@@ -57,7 +57,7 @@ func replace(t *testing.T, dir fstest.MapFS, file, old, replacement string) {
 func run(t *testing.T, dir fs.FS) (*policytest.Report, error) {
 	t.Helper()
 	cat := shippedCatalogue(t)
-	set, err := policies.Load(dir, cat)
+	set, err := policies.Load(dir, cat, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
