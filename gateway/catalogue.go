@@ -47,13 +47,30 @@ func (g *Gateway) Products(ctx context.Context, c Credentials) ([]*catalogue.Pro
 	if err != nil {
 		return nil, err
 	}
-	var known []*catalogue.Product
+	return g.known(snap, caller), nil
+}
+
+// Topics are the same products for a Kafka client, which asks for the schemas
+// of their topics; see Recognise.
+func (g *Gateway) Topics(ctx context.Context, c Credentials) ([]*catalogue.Product, error) {
+	snap, err := g.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	caller, err := g.Recognise(ctx, snap, c, g.Now())
+	if err != nil {
+		return nil, err
+	}
+	return g.known(snap, caller), nil
+}
+
+func (g *Gateway) known(snap *Snapshot, caller identity.Caller) (known []*catalogue.Product) {
 	for _, p := range snap.Catalogue.Products() {
 		if snap.Policies.MayKnow(caller.Participant, p, g.Region) {
 			known = append(known, p)
 		}
 	}
-	return known, nil
+	return known
 }
 
 // ProductDetail is a product with what concerns one caller.

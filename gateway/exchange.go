@@ -59,6 +59,23 @@ func (g *Gateway) Identify(ctx context.Context, snap *Snapshot, c Credentials, n
 	if err == nil {
 		err = snap.Authority.CheckGrant(c.Token, caller, now)
 	}
+	return g.admitted(ctx, caller, c, err, now)
+}
+
+// Recognise is Identify for what tells of schemas and never of records: the
+// certificate is enough, because a Kafka client cannot renew a grant. A grant
+// that is presented is checked all the same.
+func (g *Gateway) Recognise(ctx context.Context, snap *Snapshot, c Credentials, now time.Time) (identity.Caller, error) {
+	caller, err := g.certified(ctx, snap, c, now)
+	if err == nil && c.Token != "" {
+		err = snap.Authority.CheckGrant(c.Token, caller, now)
+	}
+	return g.admitted(ctx, caller, c, err, now)
+}
+
+// admitted is the end of both: the caller, if it may come now, or the counted
+// refusal.
+func (g *Gateway) admitted(ctx context.Context, caller identity.Caller, c Credentials, err error, now time.Time) (identity.Caller, error) {
 	known := ""
 	if err == nil {
 		known = caller.Participant

@@ -98,7 +98,7 @@ func (p *province) startGateway(ctx context.Context) error {
 		Now: time.Now, NewID: signing.NewID, Logger: p.logger,
 	}
 	metrics := httpapi.NewMetrics(p.region)
-	api := &httpapi.API{Gateway: g, Keys: signer, Metrics: metrics, Logger: p.logger}
+	api := &httpapi.API{Gateway: g, Keys: signer, Subjects: p.world.subjects, Metrics: metrics, Logger: p.logger}
 	p.background(func(ctx context.Context) { _ = serving.Run(ctx) }, func(ctx context.Context) { _ = vouching.Run(ctx) },
 		func(ctx context.Context) { p.flushFailures(ctx, failures) })
 	p.serve(listener, api.Server(serving.TLSCertificate)) // closed before what it calls

@@ -12,17 +12,23 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
+	"github.com/chuanyu-exchange/hub/schemas/subject"
 )
 
 // world is what both provinces agree on: schemas, catalogue, policies.
 type world struct {
 	schemas   *schemas.Set
+	subjects  *subject.Lines
 	catalogue *catalogue.Catalogue
 	policies  *policies.Set
 }
 
 func loadWorld(policyDir string) (*world, error) {
 	set, err := schemas.Shipped()
+	if err != nil {
+		return nil, err
+	}
+	lines, err := subject.Load(schemas.Files(), set)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +44,7 @@ func loadWorld(policyDir string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &world{schemas: set, catalogue: cat, policies: p}, nil
+	return &world{schemas: set, subjects: lines, catalogue: cat, policies: p}, nil
 }
 
 // fullConsumer is the participant of another region, and the purpose, for

@@ -50,7 +50,7 @@ const region = "500000"
 // rig is a gateway of Chongqing with everything around it, on a broker and a
 // certificate authority of the test's own, served over TLS.
 type rig struct {
-	t         *testing.T
+	t         testing.TB
 	cluster   *kfake.Cluster
 	kafka     *kafkalog.Client
 	ledger    *ledger.Ledger
@@ -65,6 +65,7 @@ type rig struct {
 	cq, sc    *pkitest.Authority
 	logs      *lockedBuffer
 	metrics   *httpapi.Metrics
+	api       *httpapi.API
 
 	mu     sync.Mutex
 	offset time.Duration // of the gateway's clock
@@ -90,7 +91,7 @@ func (l *lockedBuffer) String() string {
 }
 
 // testPolicies are the shipped ones, with agreements changed or added.
-func testPolicies(t *testing.T, extra map[string]string) fs.FS {
+func testPolicies(t testing.TB, extra map[string]string) fs.FS {
 	t.Helper()
 	out := fstest.MapFS{}
 	err := fs.WalkDir(policies.Shipped(), ".", func(path string, d fs.DirEntry, err error) error {
@@ -110,7 +111,7 @@ func testPolicies(t *testing.T, extra map[string]string) fs.FS {
 	return out
 }
 
-func newRig(t *testing.T, agreements map[string]string) *rig {
+func newRig(t testing.TB, agreements map[string]string) *rig {
 	t.Helper()
 	r := &rig{t: t, cq: pkitest.New(t, "Chongqing"), sc: pkitest.New(t, "Sichuan"), logs: &lockedBuffer{}, unseal: unwrap}
 	var err error
@@ -205,9 +206,9 @@ func (r *rig) serve() {
 	r.url = "https://" + l.Addr().String()
 	r.composer.Started.Authority = identity.Authority{Region: region, Issuer: r.url, Roots: r.cq.Pool()}
 	r.metrics = httpapi.NewMetrics(region)
-	api := &httpapi.API{Gateway: r.gateway, Keys: r.signer, Metrics: r.metrics, Logger: r.gateway.Logger}
+	r.api = &httpapi.API{Gateway: r.gateway, Keys: r.signer, Subjects: r.lines(), Metrics: r.metrics, Logger: r.gateway.Logger}
 	cert := r.cq.Issue(spiffe.Name{Region: region, Role: spiffe.Gateway}).TLS()
-	server := api.Server(func() *tls.Certificate { return &cert })
+	server := r.api.Server(func() *tls.Certificate { return &cert })
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.ServeTLS(l, "", "") }()
 	r.t.Cleanup(func() { _ = server.Close(); <-done })

@@ -18,6 +18,7 @@ import (
 
 	"github.com/chuanyu-exchange/hub/gateway"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/schemas/subject"
 )
 
 // Limits of what a stranger may send.
@@ -40,8 +41,10 @@ type Keys interface {
 type API struct {
 	Gateway *gateway.Gateway
 	Keys    Keys
-	Metrics *Metrics
-	Logger  *slog.Logger
+	// Subjects is what the schema registry answers from; nil: there is none.
+	Subjects *subject.Lines
+	Metrics  *Metrics
+	Logger   *slog.Logger
 }
 
 // Handler returns the routes.
@@ -68,6 +71,9 @@ func (a *API) Handler() http.Handler {
 	r.GET("/v1/receipts/:id", a.answer(a.receipt))
 	r.GET("/v1/control", a.answer(a.control))
 	r.POST(ordersPath, a.answer(a.order))
+	if a.Subjects != nil {
+		a.registryRoutes(r.Group(registryPath))
+	}
 	return r
 }
 
@@ -128,16 +134,19 @@ func (a *API) observe(c *gin.Context) {
 // limit refuses what is larger than any request of ours, and paths that are
 // written so as to be read in two ways.
 func (a *API) limit(c *gin.Context) {
+	escaped := c.Request.URL.EscapedPath()
 	most := int64(maxBodyBytes)
-	if c.FullPath() == ordersPath {
+	switch {
+	case c.FullPath() == ordersPath:
 		most = maxOrderBytes
+	case isRegistry(c):
+		most = maxRegistryBody
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, most)
-	escaped := c.Request.URL.EscapedPath()
 	switch {
 	case len(c.Request.URL.RawQuery) > maxQuery:
 		a.fail(c, problem.New(problem.RequestTooLarge, "the query has more than %d bytes", maxQuery))
-	case strings.ContainsAny(escaped, `%\;`) || escaped != path.Clean(escaped):
+	case strings.ContainsAny(escaped, `%\;`) || escaped != path.Clean(escaped) && escaped != registryPath+"/":
 		a.fail(c, problem.New(problem.RouteUnknown, ""))
 	default:
 		c.Header("Cache-Control", "no-store")
@@ -157,7 +166,23 @@ func (a *API) answer(handle func(*gin.Context) error) gin.HandlerFunc {
 }
 
 func (a *API) fail(c *gin.Context, err error) {
+	if isRegistry(c) {
+		a.failRegistry(c, err)
+		return
+	}
 	p := problem.From(err)
+	status := a.noteProblem(c, p, err)
+	body, err := json.Marshal(p.Document(c.GetString(keyInstance)))
+	if err != nil {
+		c.Status(http.StatusInternalServerError)
+		return
+	}
+	c.Data(status, "application/problem+json", append(body, '\n'))
+}
+
+// noteProblem puts a problem into log, metrics and headers, and says with
+// which status it is answered.
+func (a *API) noteProblem(c *gin.Context, p *problem.Problem, err error) int {
 	status := p.Code.Entry().Status
 	if status == 0 {
 		status = http.StatusInternalServerError
@@ -172,12 +197,12 @@ func (a *API) fail(c *gin.Context, err error) {
 	case http.StatusUnauthorized:
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
 	}
-	body, err := json.Marshal(p.Document(c.GetString(keyInstance)))
-	if err != nil {
-		c.Status(http.StatusInternalServerError)
-		return
-	}
-	c.Data(status, "application/problem+json", append(body, '\n'))
+	return status
+}
+
+func isRegistry(c *gin.Context) bool {
+	path := c.Request.URL.Path
+	return path == registryPath || strings.HasPrefix(path, registryPath+"/")
 }
 
 // credentials are what the request presents.

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chuanyu-exchange/hub/gateway/httpapi"
 	"github.com/chuanyu-exchange/hub/gateway"
+	"github.com/chuanyu-exchange/hub/gateway/httpapi"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
