@@ -261,11 +261,11 @@ func TestAgreements(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	if got := len(set.Agreements("", "", "")); got != 8 {
+	if got := len(set.Agreements("", "", "")); got != 58 {
 		t.Errorf("%d agreements", got)
 	}
-	if got := ids(set.Agreements("sc-stats", "", "")); got != "consumer_complaint-cq-amr-sc-stats price_quote-cq-commerce-sc-stats" {
-		t.Errorf("of sc-stats: %s", got)
+	if got := ids(set.Agreements("sc-emergency", "", "")); got != "price_bulletin-cq-commerce-sc-emergency" {
+		t.Errorf("of sc-emergency: %s", got)
 	}
 	if got := ids(set.Agreements("", "price_quote", "510000")); got != "price_quote-sc-commerce-cq-commerce price_quote-sc-commerce-cq-stats" {
 		t.Errorf("prices of 510000: %s", got)

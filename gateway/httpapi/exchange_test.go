@@ -70,6 +70,7 @@ func TestPermittedAndRedacted(t *testing.T) {
 		set("complainant.phone", fmt.Sprintf("100%08d", i))
 		set("complainant.name", "测试某")
 		set("dossier.case_no", fmt.Sprintf("TS-%04d", i))
+		set("region_code", "500112")
 	})
 	amr, stats := r.client("sc-amr"), r.client("sc-stats")
 
@@ -97,6 +98,9 @@ func TestPermittedAndRedacted(t *testing.T) {
 	got = fields(t, counted[0].Record)
 	if len(got) != 8 || !counted[0].DecisionTime.IsZero() {
 		t.Errorf("statistics: %v, decision time %v", got, counted[0].DecisionTime)
+	}
+	if got["region_code"] != "500000" || len(got["register_time"].(string)) != len("2026-01") || !strings.HasPrefix(got["amount"].(string), "[") {
+		t.Errorf("statistics are not generalised: %v", got)
 	}
 	if got["dossier.case_no"] == fields(t, masked[0].Record)["dossier.case_no"] {
 		t.Error("a hashed case number is the same under two agreements")
