@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/bits"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -76,26 +77,43 @@ func (r *fieldRule) parse(text string, u *units, cells []string) (schemas.Value,
 	if r.leaf.Repeated {
 		return r.items(text)
 	}
-	v, fault := r.scalar(text)
-	if fault == nil && r.leaf.Kind == schemas.Decimal && !r.multiply(&v.Int, factor, r.factor) {
-		fault = &Fault{Code: problem.NumberOutOfRange}
+	if r.leaf.Kind == schemas.Decimal {
+		return r.decimal(text, factor, r.factor)
 	}
-	return v, fault
+	return r.scalar(text)
 }
 
-// multiply multiplies a decimal by factors, of which 0 is none, and says
-// whether the product still fits the field.
-func (r *fieldRule) multiply(v *int64, factors ...int64) bool {
+// finerDecimals is how many decimals more than the field a number may have that
+// is multiplied: an amount in 万元 has those of 元, and four more.
+const finerDecimals = 4
+
+// decimal reads a number and multiplies it by factors, of which 0 is none. What
+// only the product makes fit must fit exactly.
+func (r *fieldRule) decimal(text string, factors ...int64) (schemas.Value, *Fault) {
+	finer := int64(1)
+	v, fault := number(text, r.leaf.Scale)
+	if fault != nil && fault.Code == problem.NumberOutOfRange && slices.ContainsFunc(factors, func(f int64) bool { return f != 0 }) {
+		finer = pow10(finerDecimals)
+		v, fault = number(text, r.leaf.Scale+finerDecimals)
+	}
+	if fault != nil {
+		return v, fault
+	}
 	for _, f := range factors {
 		if f == 0 {
 			continue
 		}
 		var ok bool
-		if *v, ok = scale(*v, f); !ok {
-			return false
+		if v.Int, ok = scale(v.Int, f); !ok {
+			return v, &Fault{Code: problem.NumberOutOfRange}
 		}
 	}
-	return *v < pow10(r.leaf.Precision) && *v > -pow10(r.leaf.Precision)
+	most := pow10(r.leaf.Precision)
+	if v.Int%finer != 0 || v.Int/finer >= most || v.Int/finer <= -most {
+		return v, &Fault{Code: problem.NumberOutOfRange}
+	}
+	v.Int /= finer
+	return v, nil
 }
 
 func (r *fieldRule) scalar(text string) (schemas.Value, *Fault) {

@@ -101,7 +101,7 @@ func (r *road) configure(ctx context.Context) (string, error) {
 		return "", err
 	}
 	mapping := filepath.Join(p.dir, "mapping-"+r.product.ID+".yaml")
-	text, err := exampleMapping(p.region, r.product.ID)
+	text, err := config.Mapping(p.region, r.product.ID)
 	if err != nil {
 		return "", err
 	}
@@ -133,16 +133,6 @@ vault: {address: %q, roleID: %q, secretIDFile: %q}
 	}
 	file := filepath.Join(p.dir, "connector-"+r.product.ID+".yaml")
 	return file, replaceFile(file, []byte(yaml), 0o600)
-}
-
-// exampleMapping is the shipped mapping of a product, the region's own if it
-// has one.
-func exampleMapping(region, product string) ([]byte, error) {
-	text, err := config.Files.ReadFile("mappings/" + product + "." + region + ".yaml")
-	if errors.Is(err, fs.ErrNotExist) {
-		text, err = config.Files.ReadFile("mappings/" + product + ".yaml")
-	}
-	return text, err
 }
 
 func (r *road) progress(p connectors.Position) {

@@ -5,6 +5,7 @@
 //	hubctl receipt get      fetch a receipt again
 //	hubctl receipt verify   verify a receipt offline, with its body if it is at hand
 //	hubctl policy test      run the cases beside rules and agreements
+//	hubctl sample           fictional rows of a product: CSV, JSON, XLSX or XML
 //	hubctl schema check     check schema files, or a directory of them with its lock file
 //	hubctl schema diff      show what changed between two schemas
 //	hubctl schema compat    hold a new schema against the published ones

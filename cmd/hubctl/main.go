@@ -18,6 +18,7 @@ type commandLine struct {
 	Products productsCommand `cmd:"" help:"Show the products that a gateway lets this participant know of."`
 	Receipt  receiptCommand  `cmd:"" help:"Fetch or verify receipts."`
 	Policy   policyCommand   `cmd:"" help:"Test rules and agreements."`
+	Sample   sampleCommand   `cmd:"" help:"Write fictional rows of a product as a file that its connector carries."`
 	Schema   schemaCommand   `cmd:"" help:"Check, compare and identify Avro schemas."`
 	Control  controlCommand  `cmd:"" help:"Order: suspend, revoke, adopt; and show what was ordered."`
 	Bench    benchCommand    `cmd:"" help:"Compare speed with references, in one run on this machine."`

@@ -4,5 +4,14 @@
 // identity numbers have an unassigned region, telephone numbers a prefix that
 // no operator has.
 //
+//	world.go      what all families speak of: counties, companies, persons, seasons
+//	price.go      quotes and bulletins
+//	complaint.go  complaints and reports
+//	credit.go     the credit lists, with what happens to their entries
+//	bid.go        notices, results, market entities
+//	write.go      CSV, JSON, XLSX, XML
+//
 // The columns are those of the shipped mappings (deploy/config/mappings).
+// Shares and seasons follow published statistics where there are any; the
+// tables name them.
 package sample

@@ -2,113 +2,232 @@ package sample_test
 
 import (
 	"bytes"
-	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/connectors"
 	"github.com/chuanyu-exchange/hub/connectors/csvfile"
+	"github.com/chuanyu-exchange/hub/connectors/jsonfile"
+	"github.com/chuanyu-exchange/hub/connectors/source"
+	"github.com/chuanyu-exchange/hub/connectors/xlsxfile"
+	"github.com/chuanyu-exchange/hub/connectors/xmlfile"
+	"github.com/chuanyu-exchange/hub/deploy/config"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/sample"
 	"github.com/chuanyu-exchange/hub/schemas"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 )
 
-// Every declared fault is found for its declared reason by the shipped mapping
-// and the validators, and none is invented; no two good rows share a key.
-func TestFaultsAreDeclared(t *testing.T) {
-	t.Parallel()
+// rows is how many rows of each product are looked at: few, or as many as
+// HUB_SAMPLE_ROWS says; `make test-faults` says 100000.
+func rows(few int) int {
+	if n, err := strconv.Atoi(os.Getenv("HUB_SAMPLE_ROWS")); err == nil {
+		return n
+	}
+	return few
+}
+
+// carried is what becomes of the rows of a file: read, mapped and validated as
+// the connector does it.
+type carried struct {
+	product *catalogue.Product
+	schema  *schemas.Schema
+	read    int
+	faults  map[problem.Code]int64
+}
+
+// world is read once: it takes longer than most tests.
+var world = sync.OnceValues(func() (*schemas.Set, *catalogue.Catalogue) {
 	set, err := schemas.Shipped()
+	if err != nil {
+		panic(err)
+	}
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	if err != nil {
+		panic(err)
+	}
+	return set, cat
+})
+
+// carry reads a file of a product; each is called for every good row.
+func carry(t *testing.T, product, region string, open func(columns []string) (source.Reader, error), each func(cells map[string]string, values []schemas.Value)) *carried {
+	t.Helper()
+	set, cat := world()
+	p, _ := cat.Product(product)
+	s, _ := set.Schema(p.Schema)
+	c := &carried{product: p, schema: s, faults: map[problem.Code]int64{}}
+	text, err := config.Mapping(region, product)
 	if err != nil {
 		t.Fatal(err)
 	}
+	m, err := connectors.ParseMapping(product, text, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := connectors.NewValidator(s, p.Rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := open(m.Columns())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	values := make([]schemas.Value, len(s.Leaves))
+	for {
+		row, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return c
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.read++
+		faults := m.Apply(&row, values)
+		if len(faults) == 0 {
+			faults = v.Validate(values, now)
+		}
+		faults = slices.DeleteFunc(faults, func(f connectors.Fault) bool { return f.Warning })
+		if len(faults) > 0 {
+			c.faults[faults[0].Code]++
+			continue
+		}
+		if each != nil {
+			cells := map[string]string{}
+			for i, name := range m.Columns() {
+				cells[name] = row.Cells[i]
+			}
+			each(cells, values)
+		}
+	}
+}
+
+// csv makes a sample and returns how to open it.
+func csv(t *testing.T, product string, o sample.Options) (func(columns []string) (source.Reader, error), map[problem.Code]int64) {
+	t.Helper()
+	var file bytes.Buffer
+	faults, err := sample.CSV(&file, product, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(columns []string) (source.Reader, error) { return csvfile.Config{}.Read(&file, columns) }, faults
+}
+
+// Every declared fault is found for its declared reason by the shipped mapping
+// and the validators; none is missed and none invented.
+func TestFaultsAreDeclared(t *testing.T) {
+	t.Parallel()
+	n := rows(100)
 	for _, product := range sample.Products() {
 		for _, region := range []string{"500000", "510000"} {
-			s, _ := set.Schema(product + ".v1")
-			var file bytes.Buffer
-			want, err := sample.CSV(&file, product, sample.Options{Region: region, Rows: 2000, Seed: 7, FaultEvery: 13})
-			if err != nil {
-				t.Fatal(err)
+			open, want := csv(t, product, sample.Options{Region: region, Rows: n, Seed: 7, FaultEvery: 13})
+			got := carry(t, product, region, open, nil)
+			if got.read != n {
+				t.Errorf("%s of %s: %d rows", product, region, got.read)
 			}
-			text, err := os.ReadFile("../../deploy/config/mappings/" + map[string]string{"price_quote": "price_quote." + region, "consumer_complaint": product}[product] + ".yaml")
-			if err != nil {
-				t.Fatal(err)
+			if !maps.Equal(got.faults, want) {
+				t.Errorf("%s of %s: found %v, declared %v", product, region, got.faults, want)
 			}
-			m, err := connectors.ParseMapping(product, text, s)
-			if err != nil {
-				t.Fatal(err)
-			}
-			v, err := connectors.NewValidator(s, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			rows, err := csvfile.Config{}.Read(&file, m.Columns())
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := map[problem.Code]int64{}
-			values := make([]schemas.Value, len(s.Leaves))
-			n := 0
-			for ; ; n++ {
-				row, err := rows.Next()
-				if err != nil {
-					break
-				}
-				faults := m.Apply(&row, values)
-				if len(faults) == 0 {
-					faults = v.Validate(values, now)
-				}
-				if len(faults) > 0 {
-					got[faults[0].Code]++
-				}
-			}
-			if n != 2000 {
-				t.Errorf("%s: %d rows", product, n)
-			}
-			for code := range got {
-				if got[code] != want[code] {
-					t.Errorf("%s of %s, %s: %d found, %d declared", product, region, code, got[code], want[code])
-				}
-			}
-			if len(got) != len(want) || len(want) != 5 {
-				t.Errorf("%s: found %v, declared %v", product, got, want)
+			kinds := slices.Compact(slices.Sorted(slices.Values(sample.Faults(product))))
+			if len(kinds) < 5 || len(want) != len(kinds) {
+				t.Errorf("%s: %d kinds of faults, %d of them occur", product, len(kinds), len(want))
 			}
 		}
 	}
 }
 
-func TestDeterministicAndDistinct(t *testing.T) {
+// Without faults every row is good, no two have the same key (and version, of
+// an entry of a list), and a seed says it all.
+func TestGoodRows(t *testing.T) {
 	t.Parallel()
+	n := rows(300)
 	for _, product := range sample.Products() {
-		var a, b bytes.Buffer
-		o := sample.Options{Region: "500000", Rows: 20_000, Seed: 1}
-		if _, err := sample.CSV(&a, product, o); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := sample.CSV(&b, product, o); err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(a.Bytes(), b.Bytes()) {
-			t.Errorf("%s: two files of one seed differ", product)
-		}
-		rows, err := csv.NewReader(&a).ReadAll()
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys := map[string]bool{}
-		for _, r := range rows[1:] {
-			key := r[0]
-			if product == "price_quote" {
-				key = r[0] + r[4] + r[5] + r[6]
+		open, _ := csv(t, product, sample.Options{Region: "510000", Rows: n, Seed: 1})
+		keys, keyLeaves := map[string]bool{}, leaves(t, product)
+		got := carry(t, product, "510000", open, func(_ map[string]string, values []schemas.Value) {
+			var key strings.Builder
+			for _, i := range keyLeaves {
+				fmt.Fprintf(&key, "%s|%d\x00", values[i].Bytes, values[i].Int)
 			}
-			keys[key] = true
-		}
-		if len(keys) != 20_000 {
-			t.Errorf("%s: %d keys of 20000 rows", product, len(keys))
+			keys[key.String()] = true
+		})
+		if len(got.faults) > 0 || len(keys) != n {
+			t.Errorf("%s: %d rows, %d keys, faults %v", product, got.read, len(keys), got.faults)
 		}
 	}
-	if _, err := sample.CSV(&bytes.Buffer{}, "nothing", sample.Options{}); err == nil {
+	var a, b bytes.Buffer
+	o := sample.Options{Region: "500000", Rows: 500, Seed: 1, FaultEvery: 9}
+	for _, product := range sample.Products() {
+		_, err1 := sample.CSV(&a, product, o)
+		_, err2 := sample.CSV(&b, product, o)
+		if err1 != nil || err2 != nil || !bytes.Equal(a.Bytes(), b.Bytes()) {
+			t.Errorf("%s: two files of one seed differ", product)
+		}
+	}
+	if _, err := sample.CSV(&bytes.Buffer{}, "nothing", sample.Options{Region: "500000"}); err == nil {
 		t.Error("an unknown product was sampled")
+	}
+	if _, err := sample.CSV(&bytes.Buffer{}, "price_quote", sample.Options{Region: "110000"}); err == nil {
+		t.Error("an unknown region was sampled")
+	}
+}
+
+// leaves are the fields that tell records of a product apart.
+func leaves(t *testing.T, product string) []int {
+	t.Helper()
+	set, cat := world()
+	p, _ := cat.Product(product)
+	s, _ := set.Schema(p.Schema)
+	var out []int
+	for _, path := range append(slices.Clone(p.Key), p.Version) {
+		if i, _, ok := s.Leaf(path); ok {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// The four formats hold the same rows.
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	for _, product := range sample.Products() {
+		var want []string
+		for _, format := range []sample.Format{sample.FormatCSV, sample.FormatJSON, sample.FormatXLSX, sample.FormatXML} {
+			var file bytes.Buffer
+			if _, err := sample.Write(&file, format, product, sample.Options{Region: "500000", Rows: 20, Seed: 3}); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			carry(t, product, "500000", func(columns []string) (source.Reader, error) {
+				switch format {
+				case sample.FormatJSON:
+					return jsonfile.Config{}.Read(&file, columns)
+				case sample.FormatXLSX:
+					return xlsxfile.Config{}.Read(bytes.NewReader(file.Bytes()), columns)
+				case sample.FormatXML:
+					return xmlfile.Config{Row: sample.XMLRow}.Read(&file, columns)
+				}
+				return csvfile.Config{}.Read(&file, columns)
+			}, func(cells map[string]string, _ []schemas.Value) { got = append(got, fmt.Sprint(cells)) })
+			if format == sample.FormatCSV {
+				want = got
+			}
+			if len(got) != 20 || !slices.Equal(got, want) {
+				t.Errorf("%s as %s: %d rows, not those of the CSV file", product, format, len(got))
+			}
+		}
+	}
+	if _, err := sample.Write(io.Discard, "pdf", "price_quote", sample.Options{Region: "500000"}); err == nil {
+		t.Error("an unknown format was written")
 	}
 }
