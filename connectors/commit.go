@@ -20,17 +20,30 @@ func (s *session) commit(ctx context.Context) error {
 		return nil
 	}
 	if err := s.Source.Verify(s.batch); err != nil {
-		s.abandon()
-		return err
+		return errors.Join(err, s.abandon())
 	}
-	if err := s.quarant.Sync(); err != nil {
+	return s.transact(ctx, s.batchTail)
+}
+
+// transact publishes the chunk and what follows it in one transaction. What
+// was quarantined or held back is on disk before. tail knows the chunk's
+// offsets and ends with the position, which is s.next.
+func (s *session) transact(ctx context.Context, tail func() ([]kafkalog.Record, error)) error {
+	if err := s.sync(); err != nil {
 		return err
 	}
 	if err := s.producer.Begin(); err != nil {
 		return err
 	}
-	if err := s.send(ctx); err != nil {
+	if err := s.producer.Send(ctx, s.chunk); err != nil {
+		return fmt.Errorf("records of %s: %w", s.topic, err)
+	}
+	records, err := tail()
+	if err != nil {
 		return err
+	}
+	if err := s.producer.Send(ctx, records); err != nil {
+		return fmt.Errorf("position of %s: %w", s.topic, err)
 	}
 	if err := s.producer.Commit(ctx); err != nil {
 		return fmt.Errorf("commit of %s: %w", s.topic, err)
@@ -38,53 +51,50 @@ func (s *session) commit(ctx context.Context) error {
 	if err := s.index.commit(); err != nil {
 		return err // the next run folds it anew
 	}
+	if s.hold != nil {
+		s.hold.Commit()
+	}
 	s.position = s.next
 	s.reset()
 	s.Progress(s.position)
 	return nil
 }
 
-// send produces the chunk, then, knowing its offsets, the manifest of a batch
-// that ends, and the position.
-func (s *session) send(ctx context.Context) error {
-	if err := s.producer.Send(ctx, s.chunk); err != nil {
-		return fmt.Errorf("records of %s: %w", s.topic, err)
+// sync makes durable what the position is about to pass without publishing it.
+func (s *session) sync() error {
+	if err := s.quarant.Sync(); err != nil || s.hold == nil {
+		return err
 	}
+	return s.hold.Sync()
+}
+
+// batchTail is the manifest of a batch that ends, and the position.
+func (s *session) batchTail() (tail []kafkalog.Record, err error) {
 	for i := range s.chunk {
 		s.next.extend(s.chunk[i].Partition, s.chunk[i].Offset, s.ids[i].key, s.ids[i].content)
 	}
-	tail := make([]kafkalog.Record, 0, 2)
 	if s.next.Complete {
-		manifest, err := s.manifest()
-		if err != nil {
-			return err
+		m := record.Manifest{Complete: s.next.Fault == "", Fault: string(s.next.Fault), Partitions: s.next.Partitions}
+		if tail, err = s.manifest(&m, &s.next.Counts); err != nil {
+			return nil, err
 		}
-		tail = append(tail, kafkalog.Record{
-			Topic: record.ManifestTopic(s.Region), Partition: 0, Key: []byte(s.txID), Value: manifest, Time: s.Now(),
-		})
 	}
-	position, err := json.Marshal(&s.next)
-	if err != nil {
-		return err
-	}
-	tail = append(tail, kafkalog.Record{
-		Topic: record.PositionTopic(s.Region), Partition: 0, Key: []byte(s.txID), Value: position, Time: s.Now(),
-	})
-	if err := s.producer.Send(ctx, tail); err != nil {
-		return fmt.Errorf("position of %s: %w", s.topic, err)
-	}
-	return nil
+	position, err := s.positionRecord()
+	return append(tail, position), err
 }
 
-func (s *session) manifest() ([]byte, error) {
-	m := record.Manifest{
-		Batch: s.batch.ID, Region: s.Region, Product: s.Product.ID, Provider: s.Provider, Topic: s.topic, Schema: s.Schema.Name,
-		ClosedAt: s.Now().UTC(), Complete: s.next.Fault == "", Fault: string(s.next.Fault),
-		Read: s.next.Counts.Read, Published: s.next.Counts.Published, Duplicates: s.next.Counts.Duplicates,
-		Partitions: s.next.Partitions,
-	}
-	m.Quarantined, m.Warned = byCode(s.next.Counts.Quarantined), byCode(s.next.Counts.Warned)
-	payload, err := json.Marshal(&m)
+func (s *session) positionRecord() (kafkalog.Record, error) {
+	position, err := json.Marshal(&s.next)
+	return kafkalog.Record{Topic: record.PositionTopic(s.Region), Partition: 0, Key: []byte(s.txID), Value: position, Time: s.Now()}, err
+}
+
+// manifest completes and signs the manifest of what was carried.
+func (s *session) manifest(m *record.Manifest, c *Counts) ([]kafkalog.Record, error) {
+	m.Batch, m.Region, m.Product, m.Provider, m.Topic, m.Schema = s.batch.ID, s.Region, s.Product.ID, s.Provider, s.topic, s.Schema.Name
+	m.ClosedAt = s.Now().UTC()
+	m.Read, m.Published, m.Duplicates, m.Held, m.Superseded = c.Read, c.Published, c.Duplicates, c.Held, c.Superseded
+	m.Quarantined, m.Warned = byCode(c.Quarantined), byCode(c.Warned)
+	payload, err := json.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +102,9 @@ func (s *session) manifest() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("manifest of batch %s: %w", s.batch.ID, err)
 	}
-	return []byte(signed), nil
+	return []kafkalog.Record{{
+		Topic: record.ManifestTopic(s.Region), Partition: 0, Key: []byte(s.txID), Value: []byte(signed), Time: s.Now(),
+	}}, nil
 }
 
 func byCode(counts map[problem.Code]int64) map[string]int64 {
@@ -116,9 +128,8 @@ func (s *session) finish(ctx context.Context, err error) error {
 	case errors.Is(err, io.EOF):
 	case fault == nil || !fileFault(fault.Code):
 		return err // the road broke off, not the file
-	case s.Source.Verify(s.batch) != nil:
-		s.abandon() // the file changed under us: nothing more is committed
-		return err
+	case s.Source.Verify(s.batch) != nil: // the file changed under us: nothing more is committed
+		return errors.Join(err, s.abandon())
 	default:
 		s.next.Fault = fault.Code
 	}

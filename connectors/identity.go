@@ -37,7 +37,13 @@ func (p *Pipeline) findLeaves() (err error) {
 	for _, path := range p.Product.Key {
 		p.keyLeaves = append(p.keyLeaves, find(path))
 	}
-	p.decision, p.version = find(p.Product.DecisionTime), -1
+	p.decision, p.version, p.embargo = find(p.Product.DecisionTime), -1, -1
+	if p.Product.Embargo != "" {
+		p.embargo = find(p.Product.Embargo)
+		if p.Unwrap == nil {
+			return problem.New(problem.ConfigInvalid, "product %s: its held rows cannot be opened again without Unwrap", p.Product.ID)
+		}
+	}
 	if p.Product.Version != "" {
 		p.version = find(p.Product.Version)
 	}

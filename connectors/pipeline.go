@@ -12,6 +12,7 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/record"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+	"github.com/chuanyu-exchange/hub/schemas/sealed"
 )
 
 // DataKey asks Vault's Transit for a data key under a named key, which it
@@ -29,7 +30,8 @@ type Config struct {
 
 	Kafka         *kafkalog.Client
 	ProductKey    []byte                                // keys record keys and content digests
-	DataKey       DataKey                               // seals blocks and quarantined rows
+	DataKey       DataKey                               // seals blocks, quarantined and held rows
+	Unwrap        sealed.Unwrap                         // opens held rows; only a product with an embargo needs it
 	Sign          func(manifest []byte) (string, error) // JWS with the connector's certificate
 	QuarantineDir string
 	Now           func() time.Time
@@ -50,6 +52,7 @@ type Pipeline struct {
 	keyLeaves []int
 	decision  int      // leaf of the decision time
 	version   int      // leaf of the provider's own version; -1 if the connector counts
+	embargo   int      // leaf of the publication time; -1 if the product has none
 	removals  []symbol // what makes a record a removal
 	topic     string
 	txID      string
@@ -85,13 +88,16 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	defer s.close(ctx)
 	for {
-		batch, err := p.Source.Next(ctx) // 1 read: a file
+		batch, err := s.take(ctx) // 1 read: a file; meanwhile held rows whose time has come go out
 		if err == nil {
 			s.begin(batch)
 			err = s.carry(ctx, func(row *source.Row) error {
 				faults := p.Mapping.Apply(row, s.values) // 2 map
 				if len(faults) == 0 {
 					faults = p.validator.Validate(s.values, p.Now()) // 3 validate
+				}
+				if until, waits := s.embargoed(); waits && !kept(faults) {
+					return s.holdBack(row, until, faults) // until its publication time
 				}
 				var id identity
 				warnings, faults := parted(faults)

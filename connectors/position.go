@@ -13,15 +13,20 @@ import (
 
 // Counts says what became of the rows of a batch, or of all batches.
 //
-//	Read = Published + Duplicates + the sum of Quarantined
+//	Read = Published + Duplicates + the sum of Quarantined + Held + Superseded
 //
+// Held are the rows whose publication time has not come: of a batch, those that
+// it put into the hold; of all, those that lie there now. Superseded were held
+// and are not published any more, because a newer version of them was.
 // Warned counts among those published.
 type Counts struct {
 	Read        int64                  `json:"read"`
 	Published   int64                  `json:"published"`
 	Duplicates  int64                  `json:"duplicates"`
 	Quarantined map[problem.Code]int64 `json:"quarantined,omitempty"` // by the first reason of each row
-	Warned      map[problem.Code]int64 `json:"warned,omitempty"`      // by each reason of each row
+	Held        int64                  `json:"held,omitempty"`
+	Superseded  int64                  `json:"superseded,omitempty"`
+	Warned      map[problem.Code]int64 `json:"warned,omitempty"` // by each reason of each row
 }
 
 // Add adds other to c.
@@ -29,6 +34,8 @@ func (c *Counts) Add(other *Counts) {
 	c.Read += other.Read
 	c.Published += other.Published
 	c.Duplicates += other.Duplicates
+	c.Held += other.Held
+	c.Superseded += other.Superseded
 	for code, n := range other.Quarantined {
 		c.quarantine(code, n)
 	}
@@ -78,6 +85,7 @@ type Position struct {
 	Totals     Counts                     `json:"totals"`          // of all batches
 	Batches    int64                      `json:"batches"`         // completed
 	Partitions []record.ManifestPartition `json:"partitions,omitempty"`
+	Held       []HeldBatch                `json:"held,omitempty"` // batches with rows that wait for their publication time
 }
 
 // ReadPosition reads the last committed position of a connector.

@@ -45,8 +45,10 @@ func (p *Pipeline) resume(ctx context.Context) (_ *session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.quarant, err = NewQuarantine(p.QuarantineDir, p.Product.ID, sealer)
-	return s, err
+	if s.quarant, err = NewQuarantine(p.QuarantineDir, p.Product.ID, sealer); err != nil {
+		return nil, err
+	}
+	return s, s.openHold(ctx, sealer)
 }
 
 // fold reads the index from the records of this provider in the topic.
@@ -89,6 +91,9 @@ func (s *session) close(ctx context.Context) {
 	err := errors.Join(s.producer.Close(ctx), s.index.close())
 	if s.quarant != nil {
 		err = errors.Join(err, s.quarant.Close())
+	}
+	if s.hold != nil {
+		err = errors.Join(err, s.hold.Close())
 	}
 	if err != nil {
 		s.Logger.WarnContext(ctx, "closing the pipeline", slog.String("product", s.Product.ID), slog.Any("error", err))

@@ -82,7 +82,7 @@ func newRigWith(t *testing.T, productID string, m *connectors.Mapping) *rig {
 	}
 	r.config = connectors.Config{
 		Region: "500000", Provider: "cq-test", Product: product, Schema: s, Mapping: m,
-		Kafka: r.kafka, ProductKey: []byte("a product's secret of 32 bytes!!"), DataKey: dataKey, Sign: r.sign(),
+		Kafka: r.kafka, ProductKey: []byte("a product's secret of 32 bytes!!"), DataKey: dataKey, Unwrap: unwrap, Sign: r.sign(),
 		QuarantineDir: filepath.Join(t.TempDir(), "quarantine"), Now: time.Now, Logger: slog.New(slog.DiscardHandler), ChunkRows: 200,
 		Progress: func(p connectors.Position) { r.mu.Lock(); r.position = p; r.mu.Unlock() },
 		Refused:  func(p *problem.Problem) { r.mu.Lock(); r.refused = append(r.refused, p); r.mu.Unlock() },
@@ -143,14 +143,14 @@ func (r *rig) samples(rows, faultEvery int) (file []byte, faults map[problem.Cod
 	return b.Bytes(), faults
 }
 
-// run runs a pipeline until stop says so or ten seconds passed.
+// run runs a pipeline until stop says so or a minute passed.
 func (r *rig) run(stop func(connectors.Position) bool) error {
 	r.t.Helper()
 	p, err := connectors.NewPipeline(r.config)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(r.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- connectors.Supervise(ctx, p) }()

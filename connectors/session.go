@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/connectors/hold"
 	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/problem"
@@ -23,7 +25,9 @@ type session struct {
 	producer *kafkalog.Producer
 	index    *index
 	quarant  *Quarantine
-	position Position // committed
+	hold     *hold.Store    // nil if the product has no embargo
+	unsealer *sealed.Opener // of held rows
+	position Position       // committed
 
 	batch   *source.Batch
 	sealer  *sealed.Sealer // of the batch's month; nil if the schema seals nothing
@@ -69,7 +73,9 @@ func (s *session) carry(ctx context.Context, one func(*source.Row) error) error 
 			err = one(row)
 		}
 		if err == nil && s.full() {
-			err = s.commit(ctx)
+			if err = s.commit(ctx); err == nil {
+				_, err = s.releaseDue(ctx)
+			}
 		}
 		if err == nil {
 			err = s.pace(ctx)
@@ -138,9 +144,13 @@ func (s *session) warn(row *source.Row, id *identity, warnings []Fault) error {
 	return s.quarant.Add(s.batch, row, nil, warnings, s.Now())
 }
 
-func (s *session) quarantine(row *source.Row, faults []Fault) error {
+func (s *session) countQuarantined(faults []Fault) {
 	s.next.Counts.quarantine(faults[0].Code, 1)
 	s.next.Totals.quarantine(faults[0].Code, 1)
+}
+
+func (s *session) quarantine(row *source.Row, faults []Fault) error {
+	s.countQuarantined(faults)
 	return s.quarant.Add(s.batch, row, s.batch.Rows.Raw(), faults, s.Now())
 }
 
@@ -198,15 +208,20 @@ func (s *session) publish(_ context.Context, id identity, value []byte) error {
 }
 
 // abandon forgets the chunk.
-func (s *session) abandon() {
+func (s *session) abandon() error {
 	s.index.drop()
 	s.reset()
+	if s.hold == nil {
+		return nil
+	}
+	return s.hold.Rollback()
 }
 
 // reset begins a new chunk behind the committed position.
 func (s *session) reset() {
 	s.next = s.position
 	s.next.Counts, s.next.Totals = s.position.Counts.clone(), s.position.Totals.clone()
+	s.next.Held = slices.Clone(s.position.Held)
 	s.next.Partitions = append([]record.ManifestPartition(nil), s.position.Partitions...)
 	s.chunk, s.ids, s.rows, s.bytes = s.chunk[:0], s.ids[:0], 0, 0
 }

@@ -93,6 +93,9 @@ func (v *Validator) Validate(values []schemas.Value, now time.Time) []Fault {
 	return faults
 }
 
+// kept says that something keeps the row back.
+func kept(faults []Fault) bool { return len(faults) > 0 && !faults[0].Warning }
+
 // parted tells what only warns from what keeps a row back; where something
 // does, the warnings stand behind it.
 func parted(all []Fault) (warnings, faults []Fault) {

@@ -80,7 +80,7 @@ func (f *File) Open(ctx context.Context, logger *slog.Logger, now func() time.Ti
 		Region: f.Region, Provider: f.Provider, Product: off.Product, Schema: off.Schema, Mapping: off.Mapping, Source: c.Source,
 		// The oldest version keys the records: another one would make new
 		// keys of all that is known.
-		Kafka: c.Kafka, ProductKey: keys[len(keys)-1].Key, DataKey: c.dataKey, Sign: signer.sign,
+		Kafka: c.Kafka, ProductKey: keys[len(keys)-1].Key, DataKey: c.dataKey, Unwrap: c.Vault.UnwrapDataKey, Sign: signer.sign,
 		QuarantineDir: f.Quarantine, Now: now, Logger: logger, ChunkRows: f.ChunkRows, MaxRowsPerSecond: f.MaxRowsPerSecond,
 		Progress: h.Progress, Refused: h.Refused,
 	})

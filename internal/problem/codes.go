@@ -115,6 +115,7 @@ const (
 	FileUnmovable       Code = "file_unmovable"
 	DirectoryUnreadable Code = "directory_unreadable"
 	DiskFull            Code = "disk_full"
+	HeldRowsMissing     Code = "held_rows_missing"
 
 	ConfigInvalid      Code = "config_invalid"
 	ConnectorFenced    Code = "connector_fenced"

@@ -174,6 +174,11 @@ var rows = []Entry{
 		"the disk is full", "磁盘已满",
 		"free some room; the connector goes on by itself", "请清理磁盘，接入端会自动继续",
 	},
+	{
+		HeldRowsMissing, 0,
+		"rows that are held back until their publication time are not on disk any more", "未到公开时间的留存数据在磁盘上缺失",
+		"restore the held directory beside the quarantine from its backup; without one, drop the files of done/ that hold these rows again under another name", "请从备份恢复隔离目录旁的 held 目录；没有备份时，将 done/ 中含这些行的文件改名后重新投放",
+	},
 
 	{
 		ConfigInvalid, 0,

@@ -23,6 +23,9 @@ type Manifest struct {
 	Published   int64               `json:"published"`
 	Duplicates  int64               `json:"duplicates"`
 	Quarantined map[string]int64    `json:"quarantined,omitempty"` // by reason code
+	Held        int64               `json:"held,omitempty"`        // wait for their publication time; manifests of their own follow
+	Superseded  int64               `json:"superseded,omitempty"`  // held, and replaced before they could be published
+	HeldOf      string              `json:"held_of,omitempty"`     // the batch whose held rows these are
 	Warned      map[string]int64    `json:"warned,omitempty"`      // of those published
 	Partitions  []ManifestPartition `json:"partitions"`
 }
