@@ -54,6 +54,9 @@ func (g generator) world() *worldOf {
 			w.rules = append(w.rules, r)
 		}
 	}
+	if len(w.rules) == 0 { // an empty directory does not load
+		w.rules = append(w.rules, g.rule(w, "only", "permit"))
+	}
 	if w.share != catalogue.Unconditional {
 		for _, p := range w.participants {
 			for _, region := range []string{regionA, regionB} {

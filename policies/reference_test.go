@@ -3,7 +3,10 @@ package policies_test
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -267,25 +270,38 @@ func (w *worldOf) restrict(q *policies.Request, all redact.Obligations, agreemen
 	return answer{effect: policies.Permit, agreement: agreement, released: all}
 }
 
+// scaled is how many worlds a test makes: few at every run, as many times more
+// as HUB_WORLDS says (make test-policies).
+func scaled(worlds int) int {
+	times, err := strconv.Atoi(os.Getenv("HUB_WORLDS"))
+	if err != nil || times < 1 {
+		return worlds
+	}
+	return worlds * times
+}
+
 // TestReference holds Decide against the reference on random worlds.
 func TestReference(t *testing.T) {
 	t.Parallel()
-	const worlds, requests = 50, 40
+	const shards, requests = 4, 20
+	worlds := scaled(100)
+	var mu sync.Mutex
 	codes := map[problem.Code]int{}
-	for seed := range worlds {
-		g := newGenerator(uint64(seed))
-		w := g.world()
-		set := w.load(t)
-		for range requests {
-			q := g.request(w)
-			want, got := w.decide(&q), set.Decide(q)
-			codes[want.code]++
-			if !same(want, got) || !sameRows(g, w, &q, want.rows, got.Rows) {
-				t.Fatalf("world %d: %+v\nwant %v %s %s %v\ngot  %v %s %v\nsteps %v\nrules %v", seed, q,
-					want.effect, want.code, want.agreement, want.released, got.Effect, got.Code, got.Obligations, got.Steps, w.policyFiles())
-			}
+	t.Run("worlds", func(t *testing.T) {
+		for shard := range shards {
+			t.Run(strconv.Itoa(shard), func(t *testing.T) {
+				t.Parallel()
+				for seed := shard; seed < worlds; seed += shards {
+					seen := compareWorld(t, uint64(seed), requests)
+					mu.Lock()
+					for code, n := range seen {
+						codes[code] += n
+					}
+					mu.Unlock()
+				}
+			})
 		}
-	}
+	})
 	// A comparison that never sees a reason proves nothing about it.
 	for _, code := range []problem.Code{
 		"", problem.ProductUnknown, problem.CallerUnknown, problem.ShareWithheld, problem.PurposeMissing, problem.ProviderDenied,
@@ -296,9 +312,28 @@ func TestReference(t *testing.T) {
 			t.Errorf("code %q came up %d times of %d", code, codes[code], worlds*requests)
 		}
 	}
-	if codes[""] < worlds*requests/10 {
+	if codes[""] < worlds*requests/15 {
 		t.Errorf("only %d requests were permitted: %v", codes[""], codes)
 	}
+}
+
+// compareWorld asks both about one world and counts the codes.
+func compareWorld(t *testing.T, seed uint64, requests int) map[problem.Code]int {
+	t.Helper()
+	codes := map[problem.Code]int{}
+	g := newGenerator(seed)
+	w := g.world()
+	set := w.load(t)
+	for range requests {
+		q := g.request(w)
+		want, got := w.decide(&q), set.Decide(q)
+		codes[want.code]++
+		if !same(want, got) || !sameRows(g, w, &q, want.rows, got.Rows) {
+			t.Fatalf("world %d: %+v\nwant %v %s %s %v\ngot  %v %s %v %v\nsteps %v\nrules %v", seed, q,
+				want.effect, want.code, want.agreement, want.released, got.Effect, got.Code, got.Obligations, got.Rows, got.Steps, w.policyFiles())
+		}
+	}
+	return codes
 }
 
 func same(want answer, got policies.Decision) bool {
