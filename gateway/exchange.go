@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"regexp"
 	"time"
@@ -198,7 +199,8 @@ func (x *exchange) settle(ctx context.Context) {
 // query is steps 14 and 15: what feed reads, and the View each record passes.
 func (x *exchange) query(ctx context.Context) feed.Query {
 	run := schemas.NewRun(x.hashKey(), x.Unseal.Session(ctx, sealed.Prefix(x.product.ID)))
-	canonical := x.decision.Obligations.Canonical()
+	of := x.scope()
+	canonical := of.canonical()
 	return feed.Query{
 		Topic:            record.Topic(x.Region, x.product.ID, x.product.Major),
 		Cursor:           x.cursor,
@@ -214,14 +216,21 @@ func (x *exchange) query(ctx context.Context) feed.Query {
 			if !ok {
 				return dst, "", problem.New(problem.SchemaUnknown, "id %d", id)
 			}
-			view, err := x.views.get(schema, canonical, x.decision.Obligations)
+			view, err := x.views.get(schema, canonical, of)
 			if err != nil {
 				return dst, "", problem.Wrap(problem.RecordUnredactable, err, "")
 			}
 			dst, err = view.Append(dst, body, key, run)
+			if errors.Is(err, schemas.ErrExcluded) {
+				err = feed.ErrExcluded
+			}
 			return dst, schema.Name, err
 		},
 	}
+}
+
+func (x *exchange) scope() scope {
+	return scope{obligations: x.decision.Obligations, rows: x.decision.Rows}
 }
 
 // hashKey is a key for each agreement: equal values are equal within one and
@@ -289,7 +298,8 @@ func (x *exchange) render(page *feed.Page) (*Release, *receipt.Receipt, error) {
 		return nil, nil, err
 	}
 	digest.Write(out.Body)
-	obligations := sha256.Sum256([]byte(x.decision.Obligations.Canonical()))
+	of := x.scope()
+	obligations := sha256.Sum256([]byte(of.canonical()))
 	return out, &receipt.Receipt{
 		Region: x.Region, Product: x.product.ID, Schemas: page.Schemas, Agreement: x.agreementID(), Emergency: x.emergencyID(),
 		Purpose: x.req.Purpose, Provider: x.product.Providers[x.Region], Consumer: x.caller.Participant, System: x.caller.System,

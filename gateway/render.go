@@ -38,9 +38,23 @@ type viewCache struct {
 	order list.List // of *cachedView, most recently used first
 }
 
+// scope is what of which records a decision lets out.
+type scope struct {
+	obligations redact.Obligations
+	rows        *redact.Predicate // nil: all
+}
+
+// canonical is equal for equal scopes.
+func (s *scope) canonical() string {
+	if s.rows == nil {
+		return s.obligations.Canonical()
+	}
+	return s.obligations.Canonical() + s.rows.String()
+}
+
 type viewKey struct {
-	schema      uint32
-	obligations string
+	schema uint32
+	scope  string // canonical
 }
 
 type cachedView struct {
@@ -50,7 +64,7 @@ type cachedView struct {
 
 const maxViews = 512
 
-func (c *viewCache) get(s *schemas.Schema, canonical string, o redact.Obligations) (*schemas.View, error) {
+func (c *viewCache) get(s *schemas.Schema, canonical string, of scope) (*schemas.View, error) {
 	key := viewKey{s.ID, canonical}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +72,7 @@ func (c *viewCache) get(s *schemas.Schema, canonical string, o redact.Obligation
 		c.order.MoveToFront(e)
 		return e.Value.(*cachedView).view, nil
 	}
-	view, err := schemas.CompileView(schemas.ViewSpec{Writer: s, Obligations: o})
+	view, err := schemas.CompileView(schemas.ViewSpec{Writer: s, Obligations: of.obligations, Predicate: of.rows})
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func loadWorld(policyDir string) (*world, error) {
 	if policyDir != "" {
 		dir = os.DirFS(policyDir)
 	}
-	p, err := policies.Load(dir, cat, nil)
+	p, err := policies.Load(dir, cat, set.Fits)
 	if err != nil {
 		return nil, err
 	}

@@ -276,5 +276,5 @@ func loadPolicies(dir string) (*policies.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return policies.Load(os.DirFS(dir), cat, nil)
+	return policies.Load(os.DirFS(dir), cat, set.Fits)
 }

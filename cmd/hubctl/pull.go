@@ -121,7 +121,7 @@ func shippedPolicies() (*policies.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return policies.Load(policies.Shipped(), cat, nil)
+	return policies.Load(policies.Shipped(), cat, set.Fits)
 }
 
 // pullState is the file of --state.

@@ -129,7 +129,7 @@ func (cmd *policyTestCommand) Run(s *streams) error {
 	if cmd.Dir != "" {
 		dir = os.DirFS(cmd.Dir)
 	}
-	loaded, err := policies.Load(dir, cat, nil)
+	loaded, err := policies.Load(dir, cat, set.Fits)
 	if err != nil {
 		return err
 	}

@@ -34,8 +34,13 @@ type Feed struct {
 // New returns the feed of a cluster.
 func New(client *kafkalog.Client) *Feed { return &Feed{client: client} }
 
+// ErrExcluded is what Redact returns for a record that is not released to this
+// consumer, with which nothing is wrong.
+var ErrExcluded = errors.New("the record is not for this consumer")
+
 // Redact appends the redacted form of a value (framed Avro) with this Kafka
-// key, and says by which schema. Its errors are those of schemas.View.Append.
+// key, and says by which schema. Its errors are those of schemas.View.Append, or
+// ErrExcluded.
 type Redact func(dst, value, key []byte) (out []byte, schema string, err error)
 
 // Query asks for a page.
@@ -176,6 +181,10 @@ func (b *builder) add(r *kafkalog.FetchedRecord) error {
 	}
 	p.Lines = b.appendEnvelope(p.Lines, &env)
 	lines, schema, err := b.query.Redact(p.Lines, r.Value, r.Key)
+	if errors.Is(err, ErrExcluded) { // not for this consumer, and not worth a word
+		p.Lines = p.Lines[:before]
+		return nil
+	}
 	if err != nil {
 		p.Lines = p.Lines[:before]
 		code := problem.CodeOf(err)

@@ -164,7 +164,7 @@ func (r *rig) newSnapshot(agreements map[string]string) *gateway.Snapshot {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	rules, err := policies.Load(testPolicies(r.t, agreements), cat, nil)
+	rules, err := policies.Load(testPolicies(r.t, agreements), cat, set.Fits)
 	if err != nil {
 		r.t.Fatal(err)
 	}

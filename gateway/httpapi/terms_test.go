@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway"
+	"github.com/chuanyu-exchange/hub/gateway/client"
 	"github.com/chuanyu-exchange/hub/gateway/httpapi"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
@@ -135,5 +136,34 @@ func TestSubjectsAreCounted(t *testing.T) {
 	r.gateway.Snapshot = func() (*gateway.Snapshot, error) { return &bare, nil }
 	if a := page(1, ""); a.code != problem.QuotaUnavailable {
 		t.Errorf("without a key: %d %s", a.status, a.code)
+	}
+}
+
+// Of the records only those that the agreement's row condition names leave,
+// and a page of none of them has nothing in it, not even a receipt.
+func TestRowsAreKept(t *testing.T) {
+	t.Parallel()
+	file := "agreements/price_quote-cq-commerce-sc-commerce.yaml"
+	text := agreement("some", "sc-commerce", "price_quote", "cq-commerce", "price_monitoring", "2026-01-01", "2035-12-31", 1000, 1000)
+	r := newRig(t, map[string]string{file: text + "rows: row.region_code in [\"kg\", caller.region] && row.low_price > -1\n"})
+	r.publish("price_quote", 30, func(i int, set func(path, text string)) {
+		if i%3 == 0 {
+			set("region_code", []string{"kg", "510000"}[i%2])
+		}
+	})
+	c := r.client("sc-commerce")
+	got, pages := pull(t, c, client.Query{Product: "price_quote", Purpose: "price_monitoring", Limit: 4})
+	if len(got) != 10 {
+		t.Fatalf("%d of 10 records", len(got))
+	}
+	for _, g := range got {
+		if unit := fields(t, g.Record)["region_code"]; unit != "kg" && unit != "510000" {
+			t.Errorf("a record of unit %v left", unit)
+		}
+	}
+	for _, p := range pages {
+		if p.Receipt != nil && (p.Receipt.Records == 0 || len(p.Receipt.Withheld) > 0) {
+			t.Errorf("what is not for this consumer is no record that is withheld: %+v", p.Receipt)
+		}
 	}
 }

@@ -33,7 +33,7 @@ type Receipt struct {
 	Consumer  string    `json:"consumer"`
 	System    string    `json:"system"` // of the consumer, as its certificate names it
 	Policy    string    `json:"policy"` // version of the policies that decided
-	// Obligations is the digest of what was asked of each field.
+	// Obligations is the digest of what was asked of each field and of the records.
 	Obligations string  `json:"obligations"`
 	Topic       string  `json:"topic"`
 	Ranges      []Range `json:"ranges"`

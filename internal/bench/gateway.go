@@ -166,7 +166,7 @@ func (h *hub) newSnapshot(fields string) (*gateway.Snapshot, error) {
 		return nil, err
 	}
 	rules["agreements/bench.yaml"] = &fstest.MapFile{Data: fmt.Appendf(nil, agreement, fields)}
-	set, err := policies.Load(rules, h.catalogue, nil)
+	set, err := policies.Load(rules, h.catalogue, h.schemas.Fits)
 	if err != nil {
 		return nil, err
 	}

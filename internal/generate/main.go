@@ -133,7 +133,7 @@ func catalogueTables(set *schemas.Set) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules, err := policies.Load(policies.Shipped(), cat, nil)
+	rules, err := policies.Load(policies.Shipped(), cat, set.Fits)
 	if err != nil {
 		return nil, err
 	}
