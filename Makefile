@@ -32,9 +32,30 @@ e2e: ## Run the tests that build and start the hub, kill it, and plant faults in
 	$(GO) test -tags=e2e -timeout 20m ./internal/mutants
 
 .PHONY: test-live
-test-live: ## Run the tests against real engines: Kafka, Redis, openssl, Python (see .ci/run for what they need)
+test-live: clients ## Run the tests against real engines and the clients of others (see .ci/run for what they need)
 	$(GO) test -tags=live,e2e -timeout 20m -run 'Live' ./internal/redis ./cmd/...
 	$(GO) test -tags=live -timeout 20m -run 'Live' ./internal/kafkalog
+	$(GO) test -tags=live -timeout 20m -run 'Live' ./schemas/... ./gateway/httpapi
+
+CLIENTS := .clients
+
+.PHONY: clients
+clients: $(CLIENTS)/node/ready $(CLIENTS)/venv/ready $(CLIENTS)/jars/ready ## Install the Avro and Kafka clients of others into .clients/
+
+$(CLIENTS)/node/ready: deploy/clients/package.json
+	@mkdir -p $(@D) && cp $< $(@D)/
+	npm install --prefix $(@D) --silent --no-audit --no-fund --no-package-lock --ignore-scripts
+	@touch $@
+
+$(CLIENTS)/venv/ready: deploy/clients/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+$(CLIENTS)/jars/ready: deploy/clients/pom.xml
+	@rm -rf $(@D) && mkdir -p $(@D)
+	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
+	@touch $@
 
 .PHONY: check
 check: generated lint vet house unit ## Everything that must hold before a commit
