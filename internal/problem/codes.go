@@ -62,6 +62,7 @@ const (
 	KafkaUnavailable   Code = "kafka_unavailable"
 	LedgerUnavailable  Code = "ledger_unavailable"
 	VaultUnavailable   Code = "vault_unavailable"
+	WrappingUsed       Code = "wrapping_token_used"
 	QuotaUnavailable   Code = "quota_unavailable"
 	ControlStale       Code = "control_stale"
 	PolicyNotAdopted   Code = "policy_not_adopted"

@@ -234,6 +234,11 @@ var requests = []Entry{
 		"repeat the request after the seconds of Retry-After", "请按 Retry-After 重试",
 	},
 	{
+		WrappingUsed, 0,
+		"a wrapped secret was opened by somebody else, or has expired", "封装令牌已被他人使用或已过期",
+		"have the operator revoke what was wrapped, find out who opened it, and issue another", "请平台运维吊销被封装的凭据，查明使用者后重新签发",
+	},
+	{
 		QuotaUnavailable, http.StatusServiceUnavailable,
 		"the quota store does not answer", "额度服务暂不可用",
 		"repeat the request after the seconds of Retry-After", "请按 Retry-After 重试",

@@ -2,11 +2,13 @@ package vault
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,33 +19,50 @@ import (
 
 const defaultTimeout = 5 * time.Second
 
-// Config says where the server is and as whom to log in.
+// Config says where the server is and as whom to log in: either with an
+// AppRole (RoleID, SecretID) or with a certificate (Certificate,
+// CertificateRole).
 type Config struct {
 	Address string         // e.g. https://vault.example:8200
+	Standby []string       // other nodes of its cluster, asked when it does not answer
 	Roots   *x509.CertPool // who may have signed the server's certificate; nil: the system's roots
 	Mounts  Mounts
-	RoleID  string
+
+	RoleID string
 	// SecretID returns the AppRole's secret. It is called anew for each
-	// login, so that a rotated secret needs no restart.
+	// login, so that a rotated secret needs no restart. See [SecretFiles].
 	SecretID func() (string, error)
-	Timeout  time.Duration    // of one call; 0: 5 s
-	Logger   *slog.Logger     // nil: nothing is logged
-	Now      func() time.Time // nil: time.Now
+
+	// Certificate returns the certificate to log in with; it is called for
+	// each connection, so that an exchanged one needs no restart. The server
+	// must be reached over TLS.
+	Certificate     func() *tls.Certificate
+	CertificateRole string // of the certificate login, e.g. [LoginParticipant]
+
+	Timeout time.Duration    // of one call; 0: 5 s
+	Logger  *slog.Logger     // nil: nothing is logged
+	Now     func() time.Time // nil: time.Now
 }
 
 func (c Config) check() error {
+	byCertificate := c.Certificate != nil
 	for _, f := range []struct {
 		missing bool
 		name    string
 	}{
 		{c.Address == "", "Address"},
-		{c.Mounts.AppRole == "", "Mounts.AppRole"},
-		{c.RoleID == "", "RoleID"},
-		{c.SecretID == nil, "SecretID"},
+		{!byCertificate && c.Mounts.AppRole == "", "Mounts.AppRole"},
+		{!byCertificate && c.RoleID == "", "RoleID"},
+		{!byCertificate && c.SecretID == nil, "SecretID"},
+		{byCertificate && c.Mounts.Cert == "", "Mounts.Cert"},
+		{byCertificate && c.CertificateRole == "", "CertificateRole"},
 	} {
 		if f.missing {
 			return problem.New(problem.ConfigInvalid, "vault: %s is not set", f.name)
 		}
+	}
+	if byCertificate && !strings.HasPrefix(c.Address, "https://") {
+		return problem.New(problem.ConfigInvalid, "vault: a certificate can only be shown to a server at https://, not to %s", c.Address)
 	}
 	return nil
 }
@@ -61,6 +80,16 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+func (c Config) conn() (*conn, error) {
+	cn, err := newConn(endpoint{
+		nodes: append([]string{c.Address}, c.Standby...), roots: c.Roots, certificate: c.Certificate, timeout: c.Timeout, now: c.Now,
+	})
+	if err != nil {
+		return nil, problem.Wrap(problem.ConfigInvalid, err, "vault: Address")
+	}
+	return cn, nil
+}
+
 // Client is one login to one server for one province. It is safe for
 // concurrent use. Each call ends within Config.Timeout; one that finds its
 // token revoked logs in and is repeated once.
@@ -76,7 +105,7 @@ type Client struct {
 	closed    atomic.Bool
 }
 
-// Open logs in with the AppRole and keeps the token alive until Close. The
+// Open logs in and keeps the token alive until Close. The
 // error is problem.VaultUnavailable when the server does not answer or is
 // sealed, and [ErrDenied] when it does not take the role or its secret. ctx
 // bounds the opening alone.
@@ -85,9 +114,9 @@ func Open(ctx context.Context, cfg Config) (*Client, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	cn, err := newConn(cfg.Address, cfg.Roots, cfg.Timeout)
+	cn, err := cfg.conn()
 	if err != nil {
-		return nil, problem.Wrap(problem.ConfigInvalid, err, "vault: Address")
+		return nil, err
 	}
 	c := &Client{
 		conn: cn, cfg: cfg,

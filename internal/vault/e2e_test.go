@@ -104,6 +104,9 @@ func raw(t *testing.T, s *embedded.Vault, token, method, path, body string) (int
 		t.Fatal(err)
 	}
 	req.Header.Set("X-Vault-Token", token)
+	if method == http.MethodPatch {
+		req.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -20,7 +20,8 @@ const (
 // SharedKey is one version of a symmetric key that several processes share.
 type SharedKey struct {
 	Version int
-	Key     []byte // 32 bytes
+	Key     []byte    // 32 bytes
+	Created time.Time // by the server's clock
 }
 
 // SharedKeys returns every live version of the named key, newest first, at
@@ -40,14 +41,15 @@ func (c *Client) SharedKeys(ctx context.Context, name string) ([]SharedKey, erro
 	}
 	var keys []SharedKey
 	for _, v := range versions {
-		key, err := c.sharedKey(ctx, name, v)
+		key, err := c.sharedKey(ctx, name, v.Version)
 		if errors.Is(err, ErrNotFound) {
 			continue // deleted since the list was made
 		}
 		if err != nil {
 			return nil, err
 		}
-		keys = append(keys, SharedKey{Version: v, Key: key})
+		v.Key = key
+		keys = append(keys, v)
 	}
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("shared key %s has no live version: %w", name, ErrNotFound)
@@ -57,9 +59,9 @@ func (c *Client) SharedKeys(ctx context.Context, name string) ([]SharedKey, erro
 
 // liveVersions reads the metadata of a KV entry: versions that are neither
 // destroyed nor deleted by now, newest first.
-func liveVersions(metadata map[string]any, now time.Time) []int {
+func liveVersions(metadata map[string]any, now time.Time) []SharedKey {
 	entries, _ := metadata["versions"].(map[string]any)
-	var live []int
+	var live []SharedKey
 	for text, v := range entries {
 		version, err := strconv.Atoi(text)
 		entry, ok := v.(map[string]any)
@@ -77,9 +79,11 @@ func liveVersions(metadata map[string]any, now time.Time) []int {
 				continue
 			}
 		}
-		live = append(live, version)
+		created, _ := entry["created_time"].(string)
+		at, _ := time.Parse(time.RFC3339Nano, created) // unreadable: it counts as old
+		live = append(live, SharedKey{Version: version, Created: at})
 	}
-	slices.SortFunc(live, func(a, b int) int { return cmp.Compare(b, a) })
+	slices.SortFunc(live, func(a, b SharedKey) int { return cmp.Compare(b.Version, a.Version) })
 	return live
 }
 

@@ -8,20 +8,25 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
 )
 
-// Mounts are the paths of the four engines that one province uses.
+// Mounts are the paths of the engines and login methods that one province
+// uses.
 type Mounts struct {
+	Region  string // whose they are
 	AppRole string // login method, below auth/
+	Cert    string // login method, below auth/
 	PKI     string
 	Transit string
 	KV      string // version 2
 }
 
 // ProvinceMounts returns the mounts of a province, each below its region, so
-// that several provinces can share one server: 500000/approle, 500000/pki,
-// 500000/transit, 500000/kv.
+// that several provinces can share one server: 500000/approle, 500000/cert,
+// 500000/pki, 500000/transit, 500000/kv.
 func ProvinceMounts(region string) Mounts {
 	return Mounts{
+		Region:  region,
 		AppRole: region + "/approle",
+		Cert:    region + "/cert",
 		PKI:     region + "/pki",
 		Transit: region + "/transit",
 		KV:      region + "/kv",
@@ -31,10 +36,13 @@ func ProvinceMounts(region string) Mounts {
 // The AppRoles beside those of the connectors.
 const (
 	RoleGateway  = "gateway"  // a gateway replica
-	RoleOperator = "operator" // issues participants' certificates, signs trust bundles
+	RoleOperator = "operator" // admits participants, signs trust bundles, rotates the cursor key
 	// RoleRegistrar issues operators' certificates and nothing else, so that
 	// who runs the platform cannot make itself a second pair of eyes.
 	RoleRegistrar = "registrar"
+	// RoleAuditor sees when every certificate, token, secret id and key
+	// version ends, and none of them.
+	RoleAuditor = "auditor"
 )
 
 // The PKI roles beside those of the connectors.
@@ -42,7 +50,15 @@ const (
 	CertGatewayTLS     = "gateway-tls"     // spiffe://<trust domain>/gateway, server authentication
 	CertGatewaySigning = "gateway-signing" // spiffe://<trust domain>/gateway/signing, signs documents
 	CertParticipant    = "participant"     // spiffe://<trust domain>/participant/<id>, client authentication
+	// CertEnrolment certifies a participant's own systems, and those of no
+	// other: for whoever shows the participant's enrolment token, or logs in
+	// with its certificate.
+	CertEnrolment = "enrolment"
 )
+
+// LoginParticipant is the certificate login by which a participant renews its
+// certificate before that ends.
+const LoginParticipant = "participant"
 
 // CertOperator certifies operators of one duty:
 // spiffe://<trust domain>/operator/<duty>/<name>, client authentication.

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,6 +42,10 @@ type CertificateSpec struct {
 // [ErrDenied] says that the role does not permit the names or the life asked
 // for, or that the token may not use the role.
 func (c *Client) Certify(ctx context.Context, key crypto.Signer, spec CertificateSpec) ([]*x509.Certificate, error) {
+	return certify(ctx, c.do, c.cfg, key, spec)
+}
+
+func certify(ctx context.Context, send sender, cfg Config, key crypto.Signer, spec CertificateSpec) ([]*x509.Certificate, error) {
 	if err := checkSegment("PKI role", spec.Role); err != nil {
 		return nil, err
 	}
@@ -53,8 +56,8 @@ func (c *Client) Certify(ctx context.Context, key crypto.Signer, spec Certificat
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate request for %s: %w", spec.Role, err)
 	}
-	s, err := c.do(ctx, request{
-		what: "certify a key", method: http.MethodPost, path: c.cfg.Mounts.PKI + "/sign/" + spec.Role,
+	s, err := send(ctx, request{
+		what: "certify a key", method: http.MethodPost, path: cfg.Mounts.PKI + "/sign/" + spec.Role,
 		body: spec.body(der),
 	})
 	if errors.Is(err, errRejected) {
@@ -68,7 +71,7 @@ func (c *Client) Certify(ctx context.Context, key crypto.Signer, spec Certificat
 		chain, err = parseIssued(s.Data)
 	}
 	if err == nil {
-		err = spec.verify(chain, key.Public(), c.cfg.Now())
+		err = spec.verify(chain, key.Public(), cfg.Now())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("certificate from role %s: %w", spec.Role, err)
@@ -93,7 +96,7 @@ func (s CertificateSpec) body(csr []byte) map[string]any {
 		b["uri_sans"] = strings.Join(texts(s.URIs), ",")
 	}
 	if s.TTL > 0 {
-		b["ttl"] = strconv.FormatInt(int64(s.TTL/time.Second), 10) + "s"
+		b["ttl"] = seconds(s.TTL)
 	}
 	return b
 }
@@ -101,7 +104,6 @@ func (s CertificateSpec) body(csr []byte) map[string]any {
 // parseIssued reads the answer of a PKI role: certificate and ca_chain, which
 // ends with the root; issuing_ca where there is no chain.
 func parseIssued(data map[string]any) ([]*x509.Certificate, error) {
-	leaf, _ := data["certificate"].(string)
 	issuers, _ := data["ca_chain"].([]any)
 	if len(issuers) == 0 {
 		issuers = []any{data["issuing_ca"]}
@@ -109,24 +111,25 @@ func parseIssued(data map[string]any) ([]*x509.Certificate, error) {
 	if len(issuers) > maxAuthorities {
 		return nil, fmt.Errorf("chain of %d issuers, at most %d", len(issuers), maxAuthorities)
 	}
-	texts := []string{leaf}
-	for _, i := range issuers {
-		t, _ := i.(string)
-		texts = append(texts, t)
-	}
-	chain := make([]*x509.Certificate, 0, len(texts))
-	for _, t := range texts {
-		block, _ := pem.Decode([]byte(t))
-		if block == nil || block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("part %d of the answer is not a certificate in PEM", len(chain))
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
+	chain := make([]*x509.Certificate, 0, 1+len(issuers))
+	for _, text := range append([]any{data["certificate"]}, issuers...) {
+		cert, err := parseCertificate(text)
 		if err != nil {
 			return nil, fmt.Errorf("part %d of the answer: %w", len(chain), err)
 		}
 		chain = append(chain, cert)
 	}
 	return chain, nil
+}
+
+// parseCertificate reads a field of an answer.
+func parseCertificate(field any) (*x509.Certificate, error) {
+	text, _ := field.(string)
+	block, _ := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("not a certificate in PEM")
+	}
+	return x509.ParseCertificate(block.Bytes)
 }
 
 // verify compares what was issued with what was asked for.
@@ -214,12 +217,7 @@ func (c *Client) Authorities(ctx context.Context) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, err
 		}
-		text, _ := s.Data["certificate"].(string)
-		block, _ := pem.Decode([]byte(text))
-		if block == nil {
-			return nil, fmt.Errorf("authority %s of %s is not a certificate in PEM", id, c.cfg.Mounts.PKI)
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
+		cert, err := parseCertificate(s.Data["certificate"])
 		if err != nil {
 			return nil, fmt.Errorf("authority %s of %s: %w", id, c.cfg.Mounts.PKI, err)
 		}

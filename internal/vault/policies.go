@@ -2,6 +2,7 @@ package vault
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
@@ -12,6 +13,7 @@ type rule struct {
 	path         string
 	capabilities []string
 	parameters   string // HCL of the only parameters permitted; empty: any
+	wrapped      bool   // only if the answer is wrapped
 }
 
 var (
@@ -37,19 +39,50 @@ func (p Province) appRoles() map[string][]rule {
 			{path: m.PKI + "/sign/" + CertParticipant, capabilities: write},
 			{path: m.Transit + "/sign/" + KeyTrustBundle, capabilities: write},
 			{path: m.Transit + "/keys/" + KeyTrustBundle, capabilities: read},
+			// A new version, which the gateways take up; what is there stays unseen.
+			{path: m.KV + "/data/" + KeyCursor, capabilities: write},
+			// What it hands out is not for the operator's eyes.
+			{path: "auth/token/create/" + p.policyName(policyEnrolment), capabilities: write, wrapped: true},
 		},
+		RoleAuditor: auditorRules(m),
 	}
 	for _, duty := range spiffe.Duties() {
 		roles[RoleRegistrar] = append(roles[RoleRegistrar], rule{path: m.PKI + "/sign/" + CertOperator(duty), capabilities: write})
 	}
 	for _, c := range p.Connectors {
 		roles[c.Name()] = c.rules(m)
+		// Not those of the registrar, nor of the gateway.
+		path := "auth/" + m.AppRole + "/role/" + c.Name()
+		roles[RoleOperator] = append(roles[RoleOperator],
+			rule{path: path + "/secret-id", capabilities: write, wrapped: true}, rule{path: path + "/role-id", capabilities: read})
 	}
 	for name := range roles {
 		roles[name] = append(roles[name], authorityRules(m)...)
 		roles[name] = append(roles[name], tokenRules()...)
 	}
 	return roles
+}
+
+// policyEnrolment is the policy of who has no AppRole: a participant's system
+// with its enrolment token, or logged in with the certificate that it renews.
+const policyEnrolment = "enrolment"
+
+// policies returns every policy of the province by its short name.
+func (p Province) policies() map[string][]rule {
+	m := ProvinceMounts(p.Region)
+	all := p.appRoles()
+	all[policyEnrolment] = slices.Concat([]rule{{path: m.PKI + "/sign/" + CertEnrolment, capabilities: write}}, authorityRules(m), tokenRules())
+	return all
+}
+
+// Policies returns the text of each policy by its name on the server: what
+// [Provision] writes.
+func (p Province) Policies() map[string]string {
+	out := map[string]string{}
+	for name, rules := range p.policies() {
+		out[p.policyName(name)] = policyText(rules)
+	}
+	return out
 }
 
 // rules lets a connector seal with its product's keys but open nothing with
@@ -69,6 +102,25 @@ func (r ConnectorRole) rules(m Mounts) []rule {
 		{path: m.Transit + "/datakey/plaintext/" + sealPrefix(r.Product) + "*", capabilities: write},
 		{path: m.Transit + "/datakey/plaintext/" + r.QuarantineKey(), capabilities: write},
 		{path: m.Transit + "/decrypt/" + r.QuarantineKey(), capabilities: write},
+	}
+}
+
+// auditorRules show what there is and when it ends. Accessors and metadata
+// open nothing.
+func auditorRules(m Mounts) []rule {
+	list, role := []string{"list"}, "auth/"+m.AppRole+"/role"
+	return []rule{
+		{path: m.PKI + "/certs", capabilities: list},
+		{path: m.PKI + "/cert/+", capabilities: read},
+		{path: m.Transit + "/keys", capabilities: list},
+		{path: m.Transit + "/keys/+", capabilities: read},
+		{path: m.KV + "/metadata/*", capabilities: []string{"list", "read"}},
+		{path: role, capabilities: list},
+		{path: role + "/+/secret-id", capabilities: list},
+		{path: role + "/+/secret-id-accessor/lookup", capabilities: write},
+		// The list is of the whole server and needs more than to be permitted.
+		{path: "auth/token/accessors", capabilities: []string{"list", "sudo"}},
+		{path: "auth/token/lookup-accessor", capabilities: write},
 	}
 }
 
@@ -96,6 +148,9 @@ func policyText(rules []rule) string {
 		fmt.Fprintf(&b, "path %q {\n  capabilities = [\"%s\"]\n", r.path, strings.Join(r.capabilities, `", "`))
 		if r.parameters != "" {
 			fmt.Fprintf(&b, "  allowed_parameters = { %s }\n", r.parameters)
+		}
+		if r.wrapped {
+			fmt.Fprintf(&b, "  min_wrapping_ttl = \"1s\"\n  max_wrapping_ttl = %q\n", seconds(longestWrap))
 		}
 		b.WriteString("}\n")
 	}

@@ -2,12 +2,8 @@ package vault
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -15,11 +11,7 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
-const (
-	provisionTimeout = 15 * time.Second // of one call; making a root key is the longest
-	upgradePause     = 100 * time.Millisecond
-	upgradeAttempts  = 50
-)
+const provisionTimeout = 15 * time.Second // of one call; making a root key is the longest
 
 // Province is what a province's part of a Vault or OpenBao is made for.
 type Province struct {
@@ -75,7 +67,7 @@ func newProvisioner(address, token string, p Province) (*provisioner, error) {
 	if address == "" || token == "" {
 		return nil, problem.New(problem.ConfigInvalid, "vault province %s: the server's address or token is not set", p.Region)
 	}
-	c, err := newConn(address, p.Roots, provisionTimeout)
+	c, err := newConn(endpoint{nodes: []string{address}, roots: p.Roots, timeout: provisionTimeout, now: time.Now})
 	if err != nil {
 		return nil, problem.Wrap(problem.ConfigInvalid, err, "vault province %s: address", p.Region)
 	}
@@ -84,47 +76,29 @@ func newProvisioner(address, token string, p Province) (*provisioner, error) {
 }
 
 // Provision sets up what a province needs on a server, and only what is
-// missing of keys and authorities: it can be repeated, after a change of the
-// products too, and never replaces a key. Roles and policies are written as
-// they are here, over what was there.
+// missing or otherwise than this release wants it: it can be repeated, after a
+// change of the products too, and never replaces a key. See [Bootstrap].
 //
-//	mounts     <region>/approle, /pki, /transit, /kv
-//	PKI        a root of 10 years; roles gateway-tls, gateway-signing, participant, operator-*, connector-*
+//	mounts     <region>/approle, /cert, /pki, /transit, /kv
+//	PKI        a root of 10 years; roles gateway-tls, gateway-signing, participant, enrolment, operator-*, connector-*
 //	Transit    trust-bundle (Ed25519), quarantine-<provider>-<product>
 //	KV         cursor, record/<product>, hash/<product>: random 32 bytes
-//	AppRoles   gateway, operator, registrar, connector-<provider>-<product>, each with a policy
+//	AppRoles   gateway, operator, registrar, auditor, connector-<provider>-<product>, each with a policy
+//	enrolment  a role of one-time tokens and a certificate login, for participants
 //
 // What each PKI role certifies, as names of a [CertificateSpec]:
 //
 //	gateway-tls       spiffe://<trust domain>/gateway; DNS localhost, gateway.<trust domain>; any IP; 72 h
 //	gateway-signing   spiffe://<trust domain>/gateway/signing; 72 h; document signing (RFC 9336), not TLS
 //	participant       spiffe://<trust domain>/participant/*; any common name; 30 days; TLS client
+//	enrolment         spiffe://<trust domain>/participant/<own id>/system/*; common name: own id; 30 days; TLS client
 //	operator-<duty>   spiffe://<trust domain>/operator/<duty>/*; 7 days; TLS client
 //	connector-…       spiffe://<trust domain>/participant/<provider>/connector/<product>; 72 h; TLS client
 //
 // The token needs to be a root token, or one that may mount and write policies.
 func Provision(ctx context.Context, address, rootToken string, p Province) error {
-	v, err := newProvisioner(address, rootToken, p)
-	if err != nil {
-		return err
-	}
-	defer v.http.CloseIdleConnections()
-	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"mounts", v.mountAll},
-		{"root authority", v.root},
-		{"PKI roles", v.pkiRoles},
-		{"Transit keys", v.transitKeys},
-		{"shared keys", v.sharedKeys},
-		{"AppRoles", v.appRoles},
-	} {
-		if err := step.do(ctx); err != nil {
-			return fmt.Errorf("provision Vault for province %s: %s: %w", p.Region, step.name, err)
-		}
-	}
-	return nil
+	_, err := Bootstrap(ctx, address, rootToken, p, false)
+	return err
 }
 
 // NewSecretID makes a new secret id, which lasts 90 days, for one of the
@@ -139,163 +113,30 @@ func NewSecretID(ctx context.Context, address, rootToken string, p Province, rol
 	if err := checkSegment("AppRole", role); err != nil {
 		return "", "", err
 	}
-	path := "auth/" + v.mounts.AppRole + "/role/" + role
-	id, err := v.send(ctx, request{what: "read a role id", method: http.MethodGet, path: path + "/role-id"})
+	if roleID, err = v.roleID(ctx, v.mounts, role); err != nil {
+		return "", "", err
+	}
+	secret, err := v.send(ctx, request{what: "make a secret id", method: http.MethodPost, path: secretIDPath(v.mounts, role), quiet: true})
 	if err != nil {
 		return "", "", err
 	}
-	secret, err := v.send(ctx, request{what: "make a secret id", method: http.MethodPost, path: path + "/secret-id", quiet: true})
-	if err != nil {
-		return "", "", err
-	}
-	roleID, _ = id.Data["role_id"].(string)
 	if secret != nil {
 		secretID, _ = secret.Data["secret_id"].(string)
 	}
-	if roleID == "" || secretID == "" {
-		return "", "", errAnswer("make a secret id", "no role id or secret id")
+	if secretID == "" {
+		return "", "", errAnswer("make a secret id", "no secret id")
 	}
 	return roleID, secretID, nil
 }
 
-func (v *provisioner) write(ctx context.Context, what, path string, body map[string]any) error {
-	_, err := v.send(ctx, request{what: what, method: http.MethodPost, path: path, body: body})
-	return err
-}
-
-// mountAll mounts the four engines where nothing is mounted yet.
-func (v *provisioner) mountAll(ctx context.Context) error {
-	if err := v.mount(ctx, "sys/auth", v.mounts.AppRole, "approle", nil); err != nil {
-		return err
-	}
-	if err := v.mount(ctx, "sys/mounts", v.mounts.PKI, "pki", map[string]any{"config": map[string]any{"max_lease_ttl": rootLife}}); err != nil {
-		return err
-	}
-	if err := v.mount(ctx, "sys/mounts", v.mounts.Transit, "transit", nil); err != nil {
-		return err
-	}
-	if err := v.mount(ctx, "sys/mounts", v.mounts.KV, "kv", map[string]any{"options": map[string]any{"version": "2"}}); err != nil {
-		return err
-	}
-	return v.awaitKV(ctx)
-}
-
-func (v *provisioner) mount(ctx context.Context, table, path, kind string, more map[string]any) error {
-	mounted, err := v.send(ctx, request{what: "list mounts", method: http.MethodGet, path: table})
+func (c *conn) roleID(ctx context.Context, m Mounts, role string) (string, error) {
+	s, err := c.send(ctx, request{what: "read a role id", method: http.MethodGet, path: "auth/" + m.AppRole + "/role/" + role + "/role-id"})
 	if err != nil {
-		return err
+		return "", err
 	}
-	if there, ok := mounted.Data[path+"/"].(map[string]any); ok {
-		if there["type"] != kind {
-			return problem.New(problem.ConfigInvalid, "%s is already mounted as %v, not %s; move it away", path, there["type"], kind)
-		}
-		return nil
+	id, _ := s.Data["role_id"].(string)
+	if id == "" {
+		return "", errAnswer("read a role id", "no role id")
 	}
-	body := map[string]any{"type": kind, "description": "Chuanyu exchange hub, province " + v.province.Region}
-	maps.Copy(body, more)
-	return v.write(ctx, "mount "+path, table+"/"+path, body)
-}
-
-// awaitKV waits until a KV engine that was just mounted has become version 2:
-// for a moment it answers 400 to everything.
-func (v *provisioner) awaitKV(ctx context.Context) error {
-	for attempt := 1; ; attempt++ {
-		_, err := v.send(ctx, request{what: "wait for " + v.mounts.KV, method: http.MethodGet, path: v.mounts.KV + "/config"})
-		if !errors.Is(err, errRejected) || attempt == upgradeAttempts {
-			return err
-		}
-		if !sleep(ctx, upgradePause) {
-			return ctx.Err()
-		}
-	}
-}
-
-// root makes the root authority unless the province has one.
-func (v *provisioner) root(ctx context.Context) error {
-	_, err := v.send(ctx, request{what: "list the authorities", method: "LIST", path: v.mounts.PKI + "/issuers"})
-	if !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	return v.write(ctx, "make the root authority", v.mounts.PKI+"/root/generate/internal", v.province.rootSettings())
-}
-
-func (v *provisioner) pkiRoles(ctx context.Context) error {
-	if err := v.write(ctx, "clear out what expired", v.mounts.PKI+"/config/auto-tidy", tidySettings()); err != nil {
-		return err
-	}
-	for _, r := range v.province.pkiRoles() {
-		if err := v.write(ctx, "write PKI role "+r.name, v.mounts.PKI+"/roles/"+r.name, r.settings); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (v *provisioner) transitKeys(ctx context.Context) error {
-	path := v.mounts.Transit + "/keys/"
-	if err := v.write(ctx, "create "+KeyTrustBundle, path+KeyTrustBundle, map[string]any{"type": "ed25519"}); err != nil {
-		return err
-	}
-	for _, c := range v.province.Connectors {
-		for _, r := range sealKeyRequests(path + c.QuarantineKey()) {
-			if _, err := v.send(ctx, r); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (v *provisioner) sharedKeys(ctx context.Context) error {
-	names := []string{KeyCursor}
-	for _, p := range v.province.Products {
-		names = append(names, KeyRecord(p), KeyHash(p))
-	}
-	for _, name := range names {
-		if err := v.sharedKey(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sharedKey makes a random key unless there is or ever was one of this name:
-// what was deleted on purpose does not come back.
-func (v *provisioner) sharedKey(ctx context.Context, name string) error {
-	there := func() error {
-		_, err := v.send(ctx, request{what: "look for " + name, method: http.MethodGet, path: v.mounts.KV + "/metadata/" + name})
-		return err
-	}
-	if err := there(); !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	key := make([]byte, sharedKeySize)
-	if _, err := rand.Read(key); err != nil {
-		return fmt.Errorf("make %s: %w", name, err)
-	}
-	_, err := v.send(ctx, request{
-		what: "make " + name, method: http.MethodPost, path: v.mounts.KV + "/data/" + name, quiet: true,
-		body: map[string]any{
-			"options": map[string]any{"cas": 0}, // only if it is absent
-			"data":    map[string]any{"key": base64.StdEncoding.EncodeToString(key)},
-		},
-	})
-	if errors.Is(err, errRejected) && there() == nil {
-		return nil // someone else made it in between
-	}
-	return err
-}
-
-func (v *provisioner) appRoles(ctx context.Context) error {
-	roles := v.province.appRoles()
-	for _, role := range slices.Sorted(maps.Keys(roles)) {
-		policy := v.province.policyName(role)
-		if err := v.write(ctx, "write policy "+policy, "sys/policies/acl/"+policy, map[string]any{"policy": policyText(roles[role])}); err != nil {
-			return err
-		}
-		if err := v.write(ctx, "write AppRole "+role, "auth/"+v.mounts.AppRole+"/role/"+role, appRoleSettings(policy)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return id, nil
 }

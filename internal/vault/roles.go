@@ -18,6 +18,9 @@ const (
 	tokenLife        = "1h"
 	tokenLongestLife = "24h" // then a new login, with the secret id of the day
 	secretIDLife     = "2160h"
+	renewalLife      = "5m" // of a participant's login, which only renews a certificate
+	enrolmentUses    = 4    // of an enrolment token: a certificate, the authorities, its revocation, one in hand
+	keptVersions     = maxVersions
 )
 
 // documentSigning is id-kp-documentSigning of RFC 9336. A certificate without
@@ -34,7 +37,7 @@ type pkiRole struct {
 // pkiRoles returns the province's PKI roles. Each permits one name, or for
 // participants one kind of name. What is not set here is denied: some of the
 // engine's own defaults permit.
-func (p Province) pkiRoles() []pkiRole {
+func (p Province) pkiRoles(logins accessors) []pkiRole {
 	roles := []pkiRole{
 		newPKIRole(CertGatewayTLS, p.uri("gateway"), processCertLife, map[string]any{
 			"server_flag": true,
@@ -53,6 +56,14 @@ func (p Province) pkiRoles() []pkiRole {
 			"cn_validations": []string{"disabled"}, "allowed_domains": []string{},
 		}),
 	}
+	// The enrolment's names are the participant's of the identity behind the
+	// token, which is put in by the server. The operator's role above is for
+	// those whose names the operator vouches for.
+	roles = append(roles, newPKIRole(CertEnrolment, "", participantLife, map[string]any{
+		"client_flag":               true,
+		"allowed_uri_sans_template": true, "allowed_uri_sans": logins.each(func(name string) string { return p.uri("participant/" + name + "/system/*") }),
+		"allowed_domains_template": true, "allowed_domains": logins.each(func(name string) string { return name }),
+	}))
 	for _, duty := range spiffe.Duties() {
 		roles = append(roles, newPKIRole(CertOperator(duty), p.uri("operator/"+string(duty)+"/*"), operatorLife, map[string]any{"client_flag": true}))
 	}
@@ -90,6 +101,39 @@ func newPKIRole(name, uri, life string, more map[string]any) pkiRole {
 	}
 	maps.Copy(s, more)
 	return pkiRole{name: name, settings: s}
+}
+
+// accessors name the login methods that an identity may have come by: its name
+// there is the participant's id.
+type accessors []string
+
+// each writes the templates of the name behind each login method.
+func (a accessors) each(around func(name string) string) []string {
+	out := make([]string, len(a))
+	for i, accessor := range a {
+		out[i] = around("{{identity.entity.aliases." + accessor + ".name}}")
+	}
+	return out
+}
+
+// enrolmentSettings are the role of tokens for those who have no certificate
+// yet. Such a token is made wrapped, for one participant, by name.
+func (p Province) enrolmentSettings() map[string]any {
+	return map[string]any{
+		"allowed_policies": []string{p.policyName(policyEnrolment)}, "allowed_entity_aliases": []string{"*"},
+		"orphan": true, "renewable": false, "token_type": "service",
+		"token_no_default_policy": true, "token_explicit_max_ttl": seconds(longestWrap),
+	}
+}
+
+// renewalSettings let a participant's system log in with the certificate that
+// it has, as the participant that is its common name.
+func (p Province) renewalSettings(root string) map[string]any {
+	return map[string]any{
+		"certificate": root, "allowed_uri_sans": []string{p.uri("participant/*/system/*")},
+		"token_policies": []string{p.policyName(policyEnrolment)}, "token_no_default_policy": true,
+		"token_ttl": renewalLife, "token_max_ttl": renewalLife, "token_type": "service",
+	}
 }
 
 // rootSettings describe the province's root authority.

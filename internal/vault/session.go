@@ -61,19 +61,25 @@ func (c *Client) enterLogin(ctx context.Context) error {
 	}
 }
 
-// askForToken shows the AppRole's credentials to the server.
+// askForToken shows the server the credentials: the certificate of the
+// connection, or the AppRole's secret id.
 func (c *Client) askForToken(ctx context.Context) (*api.Secret, error) {
-	secretID, err := c.cfg.SecretID()
-	if err != nil {
-		return nil, problem.Wrap(problem.ConfigInvalid, err, "the AppRole's secret id for Vault cannot be read")
+	r := request{what: "log in", method: http.MethodPost, quiet: true}
+	hint := "check that the certificate's name may log in as " + c.cfg.CertificateRole + " and that it has not expired"
+	if c.cfg.Certificate != nil {
+		r.path, r.body = "auth/"+c.cfg.Mounts.Cert+"/login", map[string]any{"name": c.cfg.CertificateRole}
+	} else {
+		secretID, err := c.cfg.SecretID()
+		if err != nil {
+			return nil, problem.Wrap(problem.ConfigInvalid, err, "the AppRole's secret id for Vault cannot be read")
+		}
+		r.path, r.body = "auth/"+c.cfg.Mounts.AppRole+"/login", map[string]any{"role_id": c.cfg.RoleID, "secret_id": secretID}
+		hint = "check the role id, and that its secret id is neither expired nor revoked"
 	}
-	s, err := c.send(ctx, request{
-		what: "log in", method: http.MethodPost, path: "auth/" + c.cfg.Mounts.AppRole + "/login",
-		body: map[string]any{"role_id": c.cfg.RoleID, "secret_id": secretID}, quiet: true,
-	})
+	s, err := c.send(ctx, r)
 	if errors.Is(err, errRejected) {
-		// Vault answers 400, not 403, to a wrong role id or secret id.
-		return nil, fmt.Errorf("%w: %w: check the role id, and that its secret id is neither expired nor revoked", ErrDenied, err)
+		// Vault answers 400, not 403, to wrong credentials.
+		return nil, fmt.Errorf("%w: %w: %s", ErrDenied, err, hint)
 	}
 	if err != nil {
 		return nil, err

@@ -33,7 +33,10 @@ func (c *Client) CreateSealKey(ctx context.Context, name string) error {
 		return err
 	}
 	path := c.cfg.Mounts.Transit + "/keys/" + name
-	for _, r := range sealKeyRequests(path) {
+	for _, r := range []request{
+		{what: "create a sealing key", method: http.MethodPost, path: path, body: sealKeyType},
+		{what: "let a sealing key be deleted", method: http.MethodPost, path: path + "/config", body: sealKeyConfig},
+	} {
 		if _, err := c.do(ctx, r); err != nil {
 			return err
 		}
@@ -41,12 +44,11 @@ func (c *Client) CreateSealKey(ctx context.Context, name string) error {
 	return nil
 }
 
-func sealKeyRequests(path string) []request {
-	return []request{
-		{what: "create a sealing key", method: http.MethodPost, path: path, body: map[string]any{"type": "aes256-gcm96"}},
-		{what: "let a sealing key be deleted", method: http.MethodPost, path: path + "/config", body: map[string]any{"deletion_allowed": true}},
-	}
-}
+// sealKeyType and sealKeyConfig are those of every sealing key.
+var (
+	sealKeyType   = map[string]any{"type": "aes256-gcm96"}
+	sealKeyConfig = map[string]any{"deletion_allowed": true}
+)
 
 // DataKey returns a new 32-byte data key and the form of it that the named key
 // wrapped, to be kept beside what it seals. [ErrNotFound]: there is no such
