@@ -28,7 +28,7 @@ type Snapshot struct {
 	Trust      *identity.Trust
 	Authority  identity.Authority
 	Control    *control.State      // what the operators ordered
-	CursorKeys []receipt.CursorKey // newest first
+	CursorKeys []receipt.CursorKey // seal with the first, open with all
 	HashKeys   map[string][]byte   // product → key of its hashed fields
 }
 

@@ -3,15 +3,17 @@ package gateway
 import (
 	"crypto/x509"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/control"
+	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
 // Composer makes the snapshots of a replica: what it was started with, under
-// what the operators ordered. It is safe for concurrent use.
+// what the operators ordered, with the keys of the hour. It is safe for concurrent use.
 type Composer struct {
 	// Started is what does not change while the replica runs. Its Trust holds
 	// the province's own authorities; those of the other come from bundles.
@@ -20,7 +22,11 @@ type Composer struct {
 	State func() (*control.State, error)
 	// Open checks another province's bundle again, at a time, and gives its
 	// authorities and its end.
-	Open   func(compact, region string, at time.Time) (roots []*x509.Certificate, notAfter time.Time, err error)
+	Open func(compact, region string, at time.Time) (roots []*x509.Certificate, notAfter time.Time, err error)
+	// CursorKeys are those of now: seal with the first, open with all. nil:
+	// those of Started, for good.
+	CursorKeys func() []receipt.CursorKey
+
 	Now    func() time.Time
 	Logger *slog.Logger
 
@@ -35,24 +41,34 @@ type composed struct {
 	err      error
 }
 
-// Snapshot is a SnapshotFunc. Between two orders it is one load.
+// Snapshot is a SnapshotFunc. Between two changes it is one load and one
+// comparison of key versions.
 func (c *Composer) Snapshot() (*Snapshot, error) {
 	state, err := c.State()
 	if err != nil {
 		return nil, err
 	}
-	now := c.Now()
+	now, keys := c.Now(), c.Started.CursorKeys
+	if c.CursorKeys != nil {
+		keys = c.CursorKeys()
+	}
 	last := c.last.Load()
-	if last == nil || last.state != state || now.After(last.until) {
-		last = c.compose(state, now)
+	if last == nil || last.state != state || now.After(last.until) || !sameKeys(last.snapshot.CursorKeys, keys) {
+		last = c.compose(state, keys, now)
 		c.last.Store(last)
 	}
 	return last.snapshot, last.err
 }
 
+// sameKeys compares by version: a version never changes.
+func sameKeys(a, b []receipt.CursorKey) bool {
+	return slices.EqualFunc(a, b, func(a, b receipt.CursorKey) bool { return a.Version == b.Version })
+}
+
 // compose is pure but for the line of log about a bundle that ended.
-func (c *Composer) compose(state *control.State, now time.Time) *composed {
+func (c *Composer) compose(state *control.State, keys []receipt.CursorKey, now time.Time) *composed {
 	snap := c.Started
+	snap.CursorKeys = keys
 	out := &composed{state: state, until: now.Add(time.Hour), snapshot: &snap}
 	snap.Control = state
 	for _, b := range state.Bundles() {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/chuanyu-exchange/hub/internal/embedded"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/vault"
 )
 
 // The two provinces, and the ports that the demo prefers for them.
@@ -44,7 +45,19 @@ type devCommand struct {
 	Devvault string   `placeholder:"FILE" help:"A devvault binary. Default: built once from deploy/devvault and kept in the cache. With VAULT_ADDR and VAULT_TOKEN in the environment, that server is used instead."`
 	Redis    string   `placeholder:"URL" help:"Count quotas in this Redis instead of in the process."`
 	Policies string   `placeholder:"DIR" help:"Rules and agreements. Default: those of this build."`
+	Rotation rotation `embed:"" prefix:"rotation-"`
 	Verbose  bool     `short:"v" help:"Log what happens to standard error."`
+}
+
+// rotation makes keys and certificates change more often than anybody would:
+// for tests that want to see many changes.
+type rotation struct {
+	Certificates time.Duration `hidden:"" help:"Life of the gateway's certificates; 0: what Vault's role says."`
+	Settle       time.Duration `hidden:"" help:"Age of a cursor key before it seals; 0: 2m."`
+}
+
+func (r rotation) ring() vault.RingOptions {
+	return vault.RingOptions{Every: r.Settle / 4, Settle: r.Settle}
 }
 
 // Run is the demo from start to end.
@@ -190,12 +203,12 @@ func (d *dev) start(ctx context.Context) error {
 	if err := d.checkDrops(); err != nil {
 		return err
 	}
-	vault, err := d.startVault(ctx)
+	server, err := d.startVault(ctx)
 	if err != nil {
 		return err
 	}
 	for _, r := range regions {
-		p := &province{dev: d, region: r.code, name: r.name, port: r.gateway, vault: vault, dir: filepath.Join(d.data, r.code)}
+		p := &province{dev: d, region: r.code, name: r.name, port: r.gateway, vault: server, dir: filepath.Join(d.data, r.code)}
 		if err := p.prepare(ctx); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}

@@ -68,7 +68,7 @@ func (p *province) startGateway(ctx context.Context) error {
 	}
 	p.closing("ledger of "+p.region, process.ledger.Close)
 
-	serving, vouching, err := p.identities(ctx, secrets)
+	serving, vouching, cursors, err := p.rotating(ctx, secrets)
 	if err != nil {
 		return err
 	}
@@ -80,6 +80,7 @@ func (p *province) startGateway(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("control log: %w", err)
 	}
+	composer.CursorKeys = func() []receipt.CursorKey { return cursorKeys(cursors.Keys()) }
 	store, subjects, err := p.quotaStores(ctx)
 	if err != nil {
 		return err
@@ -99,32 +100,45 @@ func (p *province) startGateway(ctx context.Context) error {
 	}
 	metrics := httpapi.NewMetrics(p.region)
 	api := &httpapi.API{Gateway: g, Keys: signer, Subjects: p.world.subjects, Metrics: metrics, Logger: p.logger}
-	p.background(func(ctx context.Context) { _ = serving.Run(ctx) }, func(ctx context.Context) { _ = vouching.Run(ctx) },
+	p.background(func(ctx context.Context) { _ = serving.Run(ctx) }, func(ctx context.Context) { _ = vouching.Run(ctx) }, cursors.Run,
 		func(ctx context.Context) { p.flushFailures(ctx, failures) })
 	p.serve(listener, api.Server(serving.TLSCertificate)) // closed before what it calls
 	p.gateway = process
 	if err := p.writeOperatorProfiles(); err != nil {
 		return err
 	}
-	return p.startAdmin(metrics, secrets)
+	return p.startAdmin(metrics, serving, vouching)
 }
 
-// identities are what the gateway serves TLS with and what it signs with.
-func (p *province) identities(ctx context.Context, secrets *vault.Client) (serving, vouching *vault.Identity, err error) {
+// cursorKeys are the versions of the cursor key as the gateway takes them.
+func cursorKeys(keys []vault.SharedKey) []receipt.CursorKey {
+	out := make([]receipt.CursorKey, len(keys))
+	for i, k := range keys {
+		out[i] = receipt.CursorKey{Version: k.Version, Key: k.Key}
+	}
+	return out
+}
+
+// rotating is what is exchanged while the gateway runs: what it serves TLS
+// with, what it signs with, and the key of its cursors.
+func (p *province) rotating(ctx context.Context, secrets *vault.Client) (serving, vouching *vault.Identity, cursors *vault.KeyRing, err error) {
 	serving, err = secrets.NewIdentity(ctx, vault.CertificateSpec{
 		Role: vault.CertGatewayTLS, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Gateway}.URL()},
-		DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, TTL: p.cmd.Rotation.Certificates,
 	}, newKey)
 	if err != nil {
-		return nil, nil, fmt.Errorf("TLS certificate: %w", err)
+		return nil, nil, nil, fmt.Errorf("TLS certificate: %w", err)
 	}
 	vouching, err = secrets.NewIdentity(ctx, vault.CertificateSpec{
-		Role: vault.CertGatewaySigning, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Signing}.URL()},
+		Role: vault.CertGatewaySigning, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Signing}.URL()}, TTL: p.cmd.Rotation.Certificates,
 	}, newKey)
 	if err != nil {
-		return nil, nil, fmt.Errorf("signing certificate: %w", err)
+		return nil, nil, nil, fmt.Errorf("signing certificate: %w", err)
 	}
-	return serving, vouching, nil
+	if cursors, err = secrets.NewKeyRing(ctx, vault.KeyCursor, p.cmd.Rotation.ring()); err != nil {
+		return nil, nil, nil, fmt.Errorf("cursor key: %w", err)
+	}
+	return serving, vouching, cursors, nil
 }
 
 // startedWith is what requests are decided over before any order: of the other
@@ -134,13 +148,6 @@ func (p *province) startedWith(ctx context.Context, secrets *vault.Client, issue
 	s := &gateway.Snapshot{
 		Catalogue: p.world.catalogue, Schemas: p.world.schemas, Policies: p.world.policies, Trust: trust,
 		Authority: identity.Authority{Region: p.region, Issuer: issuer, Roots: trust.Roots(p.region)}, HashKeys: map[string][]byte{},
-	}
-	keys, err := secrets.SharedKeys(ctx, vault.KeyCursor)
-	if err != nil {
-		return nil, fmt.Errorf("cursor key: %w", err)
-	}
-	for _, k := range keys {
-		s.CursorKeys = append(s.CursorKeys, receipt.CursorKey(k))
 	}
 	for _, product := range p.world.products(p.region) {
 		keys, err := secrets.SharedKeys(ctx, vault.KeyHash(product.ID))
@@ -218,7 +225,10 @@ func (p *province) flushFailures(ctx context.Context, failures *ledger.Failures)
 	}
 }
 
-func (p *province) startAdmin(m *httpapi.Metrics, secrets *vault.Client) error {
+// startAdmin serves metrics and readiness. That Vault is away for a while does
+// not make the replica unready: what it has is good until it ends, and before
+// that the certificates say so (design, section 6).
+func (p *province) startAdmin(m *httpapi.Metrics, serving, vouching *vault.Identity) error {
 	l, err := listen(p.port + adminOffset)
 	if err != nil {
 		return err
@@ -226,7 +236,7 @@ func (p *province) startAdmin(m *httpapi.Metrics, secrets *vault.Client) error {
 	p.tellPort("the admin port", p.port+adminOffset, l.Addr().String())
 	p.gateway.admin = "http://" + l.Addr().String()
 	p.serve(l, &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: httpapi.Admin(m, []httpapi.Check{
-		{Name: "kafka", Run: p.kafka.Ping}, {Name: "vault", Run: secrets.Ready},
+		{Name: "kafka", Run: p.kafka.Ping}, {Name: "TLS certificate", Run: serving.Ready}, {Name: "signing certificate", Run: vouching.Ready},
 	})})
 	return nil
 }

@@ -53,7 +53,7 @@ const (
 	maxCursor     = 64 << 10
 )
 
-// Seal writes a cursor with the newest key: format, key version, digest of
+// Seal writes a cursor with a key: format, key version, digest of
 // the owner, partitions, HMAC-SHA-256 cut to 128 bits; base64url.
 func (c *Cursor) Seal(key CursorKey, o Owner) string {
 	b := binary.AppendUvarint([]byte{cursorFormat}, uint64(key.Version))
@@ -84,9 +84,14 @@ func mac(key, b []byte) []byte {
 	return h.Sum(nil)[:macSize]
 }
 
-// OpenCursor reads what Seal wrote. Its error carries problem.CursorInvalid,
-// or problem.CursorForeign for a cursor that is genuine and belongs to another
-// owner.
+// unseenVersions are how many versions a key may be ahead of those at hand and
+// still count as rotated in, rather than made up.
+const unseenVersions = 2
+
+// OpenCursor reads what Seal wrote, with any of keys, of which there is one. Its
+// error carries problem.CursorInvalid; problem.CursorForeign for a cursor that
+// is genuine and belongs to another owner; problem.VaultUnavailable for one of
+// a key version that this replica has not yet read and another one has.
 func OpenCursor(text string, keys []CursorKey, o Owner) (Cursor, error) {
 	invalid := problem.New(problem.CursorInvalid, "")
 	if len(text) > maxCursor {
@@ -99,6 +104,9 @@ func OpenCursor(text string, keys []CursorKey, o Owner) (Cursor, error) {
 	body, sum := b[:len(b)-macSize], b[len(b)-macSize:]
 	version, n := binary.Uvarint(body[1:])
 	key := keyOf(keys, version)
+	if newest := newestVersion(keys); key == nil && version > newest && version <= newest+unseenVersions {
+		return Cursor{}, problem.New(problem.VaultUnavailable, "the cursor's key is version %d, and this replica has read up to %d", version, newest)
+	}
 	if n <= 0 || key == nil || !hmac.Equal(sum, mac(key, body)) || len(body) < 1+n+ownerSize {
 		return Cursor{}, invalid
 	}
@@ -120,6 +128,14 @@ func keyOf(keys []CursorKey, version uint64) []byte {
 		}
 	}
 	return nil
+}
+
+func newestVersion(keys []CursorKey) uint64 {
+	var newest uint64
+	for _, k := range keys {
+		newest = max(newest, uint64(k.Version))
+	}
+	return newest
 }
 
 func readPartitions(b []byte) (Cursor, bool) {

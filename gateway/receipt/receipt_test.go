@@ -163,8 +163,15 @@ func TestCursor(t *testing.T) {
 			t.Errorf("%s: %v", title, err)
 		}
 	}
-	if _, err := receipt.OpenCursor(text, keys[1:], owner); problem.CodeOf(err) != problem.CursorInvalid {
+	if _, err := receipt.OpenCursor(c.Seal(keys[1], owner), keys[:1], owner); problem.CodeOf(err) != problem.CursorInvalid {
 		t.Errorf("a key that is gone: %v", err)
+	}
+	// Another replica has read the rotated key already: that passes.
+	if _, err := receipt.OpenCursor(text, keys[1:], owner); problem.CodeOf(err) != problem.VaultUnavailable {
+		t.Errorf("a key that has not been read yet: %v", err)
+	}
+	if _, err := receipt.OpenCursor(c.Seal(receipt.CursorKey{Version: 99}, owner), keys, owner); problem.CodeOf(err) != problem.CursorInvalid {
+		t.Errorf("a key that nobody can have: %v", err)
 	}
 }
 

@@ -137,3 +137,15 @@ func (i *Identity) TLSCertificate() *tls.Certificate { return i.current.Load().t
 
 // Expires is when the certificate in place ends.
 func (i *Identity) Expires() time.Time { return i.current.Load().credential.Chain[0].NotAfter }
+
+// Ready fails when less than a tenth of the certificate's life is left. It was
+// to be exchanged at half: there is time to act, and this process should get no
+// new work meanwhile.
+func (i *Identity) Ready(context.Context) error {
+	leaf := i.current.Load().credential.Chain[0]
+	left := leaf.NotAfter.Sub(i.now())
+	if left < leaf.NotAfter.Sub(leaf.NotBefore)/10 {
+		return problem.New(problem.VaultUnavailable, "the certificate of %s ends in %s and could not be renewed", i.spec.Role, left.Round(time.Second))
+	}
+	return nil
+}

@@ -22,6 +22,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
 // testCA signs what a test asks for, right or wrong.
@@ -263,8 +265,9 @@ func TestIdentityIsExchangedAtHalfOfItsLife(t *testing.T) {
 		}
 		checkIdentity(t, id)
 
-		// Vault goes away for 50 hours: the second expires, attempts go on at
-		// most a minute apart, and the first success counts.
+		// Vault goes away for 66 hours: attempts go on at most a minute apart
+		// from half of the second's life on, readiness ends before that does,
+		// and the first success counts.
 		before := from.set(errors.New("away"))
 		time.Sleep(50 * time.Hour)
 		synctest.Wait()
@@ -275,11 +278,22 @@ func TestIdentityIsExchangedAtHalfOfItsLife(t *testing.T) {
 		if id.Current().Chain[0] != second.Chain[0] {
 			t.Error("the credential changed while Vault was away")
 		}
+		time.Sleep(14 * time.Hour)
+		if err := id.Ready(t.Context()); err != nil {
+			t.Errorf("unready %s before its end: %v", time.Until(id.Expires()), err)
+		}
+		time.Sleep(2 * time.Hour)
+		if err := id.Ready(t.Context()); problem.CodeOf(err) != problem.VaultUnavailable {
+			t.Errorf("ready %s before its end: %v", time.Until(id.Expires()), err)
+		}
 		from.set(nil)
 		time.Sleep(90 * time.Second)
 		synctest.Wait()
 		if id.Current().Chain[0] == second.Chain[0] {
 			t.Error("not exchanged when Vault came back")
+		}
+		if err := id.Ready(t.Context()); err != nil {
+			t.Errorf("unready after the exchange: %v", err)
 		}
 		cancel()
 		if err := <-ran; err != nil {
