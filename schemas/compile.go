@@ -155,7 +155,7 @@ func (c *compiler) union(res *evolve.Resolution, path string) (*part, error) {
 	p := c.part(res, path)
 	released := false
 	for _, how := range res.Branches {
-		b, err := c.value(how, path)
+		b, err := c.branchOf(how, path)
 		if err != nil {
 			return nil, err
 		}
@@ -173,9 +173,21 @@ func (c *compiler) union(res *evolve.Resolution, path string) (*part, error) {
 	return p, c.out.container(p, res)
 }
 
+// branchOf compiles one branch of the writer's union. That there is no value is
+// told whenever anything of the union is.
+func (c *compiler) branchOf(res *evolve.Resolution, path string) (*part, error) {
+	switch {
+	case res.Writer.Kind != avro.Null:
+		return c.value(res, path)
+	case res.Reader.Kind == avro.Union:
+		return c.branch(res, path)
+	}
+	return c.scalar(res, path, redact.Obligation{Action: redact.Keep})
+}
+
 // branch compiles a value that the reader has as one branch of a union.
 func (c *compiler) branch(res *evolve.Resolution, path string) (*part, error) {
-	inner, err := c.value(res.Chosen, path)
+	inner, err := c.branchOf(res.Chosen, path)
 	if inner == nil || err != nil {
 		return nil, err
 	}

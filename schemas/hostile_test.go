@@ -3,7 +3,6 @@ package schemas_test
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -74,62 +73,6 @@ func TestHostileCounts(t *testing.T) { // not parallel: it counts allocations
 	if out, err := v.Append(nil, []byte{3, 2, 2, 4, 0}, nil, &schemas.Run{}); err != nil || string(out) != `{"a":[1,2]}` {
 		t.Errorf("a block with its length: %s, %v", out, err)
 	}
-}
-
-func FuzzView(f *testing.F) {
-	set, err := schemas.Shipped()
-	if err != nil {
-		f.Fatal(err)
-	}
-	for name, record := range goldenRecords {
-		s, _ := set.Schema(name)
-		body := encode(f, s, values(f, s, record))
-		f.Add(s.ID, body)
-		f.Add(s.ID, body[:len(body)/2])
-	}
-	f.Fuzz(func(t *testing.T, id uint32, body []byte) {
-		s, ok := set.ByID(id%2 + 1)
-		if !ok {
-			t.Skip()
-		}
-		full, err := view(t, s, keepAll(s)).Append([]byte("x"), body, goldenKey, schemas.NewRun(nil, glassBox{}))
-		if err != nil {
-			if string(full) != "x" {
-				t.Fatalf("an error, and output: %q", full)
-			}
-			return
-		}
-		if !json.Valid(full[1:]) {
-			t.Fatalf("not JSON: %q", full)
-		}
-		// What can be read in full can be read with everything dropped.
-		if out, err := view(t, s, nil).Append(nil, body, goldenKey, &schemas.Run{}); err != nil || string(out) != "{}" {
-			t.Fatalf("dropped: %q, %v", out, err)
-		}
-	})
-}
-
-func FuzzParse(f *testing.F) {
-	set, err := schemas.Shipped()
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, s := range set.All() {
-		f.Add(s.Source)
-	}
-	f.Add([]byte(`{"type":"record","name":"R","fields":[{"name":"f","type":["null","R"]}]}`))
-	f.Fuzz(func(t *testing.T, source []byte) {
-		s, err := schemas.Parse("f.v1", source)
-		if err != nil {
-			return
-		}
-		for i := range s.Leaves {
-			if l := &s.Leaves[i]; l.Sensitivity.MustSeal() && l.Block == "" {
-				t.Fatalf("%s is %s and lies in clear", l.Path, l.Sensitivity)
-			}
-		}
-		view(t, s, keepAll(s))
-	})
 }
 
 func BenchmarkView(b *testing.B) {
