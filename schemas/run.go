@@ -86,6 +86,10 @@ func (r *Run) varint() uint64 {
 }
 
 func (r *Run) longVarint() uint64 {
+	if i := r.i; len(r.b)-i > 1 && r.b[i+1] < 0x80 {
+		r.i = i + 2
+		return uint64(r.b[i]&0x7f) | uint64(r.b[i+1])<<7
+	}
 	u, n := binary.Uvarint(r.b[r.i:])
 	if n <= 0 {
 		r.short()

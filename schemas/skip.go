@@ -159,28 +159,75 @@ func leastWithin(t *avro.Type, depth int) int {
 
 // skip passes over bytes.
 func (r *Run) skip(list *skips) {
+	b, i := r.b, r.i
 	for k := range list.steps {
 		s := &list.steps[k]
-		if s.null != noNull && r.isNull(s.null) {
+		if next := s.quick(b, i); next > 0 {
+			i = next
 			continue
 		}
-		switch s.what {
-		case skipNumber:
-			if u := r.varint(); u > s.n || u&s.odd != 0 {
-				r.fail(problem.RecordUnreadable, "a number exceeds its type, or an enum names a symbol that it does not have, at byte %d", r.i)
-			}
-		case skipBytes:
-			r.bytes()
-		case skipSize:
-			r.take(int(s.n))
-		case skipFlag:
-			r.flag()
-		default:
-			r.skipComplex(s)
-		}
-		if r.err != nil {
+		r.i = i
+		if r.skipStep(s); r.err != nil {
 			return
 		}
+		i = r.i
+	}
+	r.i = i
+}
+
+// quick passes over what is short and in order, and says where it ends, or 0.
+func (s *skip) quick(b []byte, i int) int {
+	if s.null != noNull {
+		if i >= len(b) || b[i]&^2 != 0 {
+			return 0
+		}
+		i++
+		if b[i-1] == byte(s.null)<<1 {
+			return i
+		}
+	}
+	if i >= len(b) {
+		return 0
+	}
+	c := uint64(b[i])
+	switch s.what {
+	case skipBytes:
+		if i++; c >= 0x80 && i < len(b) {
+			c, i = c&0x7f|uint64(b[i])<<7, i+1
+		}
+		if end := i + int(c>>1); c < 1<<14 && c&1 == 0 && end <= len(b) {
+			return end
+		}
+	case skipNumber:
+		if c < 0x80 && c <= s.n && c&s.odd == 0 {
+			return i + 1
+		}
+	case skipFlag:
+		if c <= 1 {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// skipStep passes over anything, or fails.
+func (r *Run) skipStep(s *skip) {
+	if s.null != noNull && r.isNull(s.null) {
+		return
+	}
+	switch s.what {
+	case skipNumber:
+		if u := r.varint(); u > s.n || u&s.odd != 0 {
+			r.fail(problem.RecordUnreadable, "a number exceeds its type, or an enum names a symbol that it does not have, at byte %d", r.i)
+		}
+	case skipBytes:
+		r.bytes()
+	case skipSize:
+		r.take(int(s.n))
+	case skipFlag:
+		r.flag()
+	default:
+		r.skipComplex(s)
 	}
 }
 

@@ -77,10 +77,21 @@ func scanASCII(s []byte) (n int, special bool) {
 	return n, false
 }
 
+// irregular are the first bytes, less 0xe0, after which not every second byte is
+// valid: 0xe0 (overlong forms) and 0xed (surrogates).
+const irregular = 1<<0x0 | 1<<0xd
+
 // scanThrees counts the bytes of valid characters of three bytes at the
 // beginning of a text; 0 if the first is none.
 func scanThrees(s []byte) int {
 	n := 0
+	for len(s)-n >= 8 { // two at a time
+		w := binary.LittleEndian.Uint64(s[n:])
+		if w&0xc0c0f0c0c0f0 != 0x8080e08080e0 || irregular>>(w&15)&1 != 0 || irregular>>(w>>24&15)&1 != 0 {
+			break
+		}
+		n += 6
+	}
 	for len(s)-n >= 3 {
 		c, d := s[n], s[n+1]
 		if c <= 0xe0 || c >= 0xf0 || d&0xc0 != 0x80 || s[n+2]&0xc0 != 0x80 || c == 0xed && d >= 0xa0 { // surrogates

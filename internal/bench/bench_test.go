@@ -83,7 +83,7 @@ func TestARecordTooFewIsNoResult(t *testing.T) {
 func TestChoose(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ names, want []string }{
-		{nil, []string{"connector/csv", "pull/full", "pull/full-local", "pull/masked8"}},
+		{nil, []string{"codec/full", "codec/masked8", "codec/encode", "codec/predicate", "codec/avro", "connector/csv", "pull/full", "pull/full-local", "pull/masked8"}},
 		{[]string{"pull/masked8", "connector/csv", "pull/masked8"}, []string{"connector/csv", "pull/masked8"}},
 	} {
 		chosen, err := choose(scenarios(), c.names)

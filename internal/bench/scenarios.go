@@ -8,7 +8,7 @@ import (
 // scenarios are the lines of the budgets (design, section 5) that are measured
 // here.
 func scenarios() []scenario {
-	return []scenario{
+	return append(codecScenarios(), []scenario{
 		{
 			name: "connector/csv", unit: "rows/s", open: openConnectorCSV,
 			what: `ours: a CSV file read, mapped, validated, keyed, encoded, and sent in Kafka transactions of
@@ -35,6 +35,38 @@ the gateway's own digest, receipt and ledger entry stay.
 client that only counts lines.
 plain endpoint: net/http over the same TLS, for the same client: for each page kafka-go's Reader from an offset,
 goavro's NativeFromBinary, a map of the 8 fields, encoding/json. No policy, no grant, no receipt, no ledger.`,
+		},
+	}...)
+}
+
+// codecScenarios work in memory on one record of 25 fields (golden/).
+func codecScenarios() []scenario {
+	return []scenario{
+		{
+			name: "codec/full", unit: "records/s", open: openCodecFull,
+			what: `ours: View, 25 fields, Avro to JSON.
+goavro + encoding/json: NativeFromBinary, decimals and dates made text, json.Marshal of the map.
+hamba/avro struct + encoding/json: decoded into a struct, json.Marshal of it; decimals come out as fractions.`,
+		},
+		{
+			name: "codec/masked8", unit: "records/s", open: openCodecMasked8,
+			what: `ours: View, 8 of 25 fields, 2 of them masked, Avro to JSON.
+goavro + encoding/json: as in codec/full, or a map of the same 8 fields, redacted alike.`,
+		},
+		{
+			name: "codec/encode", unit: "records/s", open: openCodecEncode,
+			what: `ours: 25 columns of text through the connector's mapping and Encoder, to Avro.
+goavro from map: the same columns parsed into the map that goavro takes, BinaryFromNative.`,
+		},
+		{
+			name: "codec/predicate", unit: "records/s", open: openCodecPredicate,
+			what: `ours: View whose predicate (two fields, the last of them the 24th) excludes the record.
+View, full: codec/full's. goavro, then a comparison: NativeFromBinary and one look at the map.`,
+		},
+		{
+			name: "codec/avro", unit: "records/s", open: openCodecAvro,
+			what: `ours: View, 25 fields, Avro to Avro, every value checked on the way.
+goavro decode and encode: NativeFromBinary and BinaryFromNative.`,
 		},
 	}
 }

@@ -2,7 +2,6 @@ package redact
 
 import (
 	"errors"
-	"slices"
 	"unicode/utf8"
 )
 
@@ -29,23 +28,19 @@ const hidden = "***"
 // identity_birth is for where a rule asks for it: the lists of the tax
 // authorities publish the number without its date of birth.
 func AppendMasked(dst []byte, m Method, value []byte) ([]byte, error) {
-	if !utf8.Valid(value) || !slices.Contains(methods[Mask], m) {
-		return dst, ErrMisfit
-	}
-	if len(value) == 0 {
-		return dst, nil
-	}
 	head, tail, least := shape(m)
-	if m == MaskIdentityBirth && !isIdentity(value) {
+	n := runes(value)
+	switch {
+	case n < 0 || least == 0:
+		return dst, ErrMisfit
+	case n == 0:
+		return dst, nil
+	case n < least, m == MaskIdentityBirth && !isIdentity(value):
 		return append(dst, hidden...), nil
 	}
-	n := utf8.RuneCount(value)
-	if n < least {
-		return append(dst, hidden...), nil
-	}
-	dst = append(dst, value[:runeOffset(value, head)]...)
+	dst = append(dst, value[:ahead(value, head)]...)
 	dst = append(dst, hidden...)
-	return append(dst, value[runeOffset(value, n-tail):]...), nil
+	return append(dst, value[behind(value, tail):]...), nil
 }
 
 // shape says how many characters of head and tail stay, and how many a value
@@ -82,11 +77,45 @@ func digits(b []byte) bool {
 	return true
 }
 
-func runeOffset(b []byte, n int) int {
-	off := 0
-	for range n {
-		_, size := utf8.DecodeRune(b[off:])
-		off += size
+// runes counts the characters of a text, or returns -1 if it is not UTF-8. It
+// is quick where the exchange's texts are: ASCII, and characters of three bytes.
+func runes(b []byte) int {
+	n := 0
+	for i := 0; i < len(b); n++ {
+		switch c := b[i]; {
+		case c < utf8.RuneSelf:
+			i++
+		case c > 0xe0 && c < 0xf0 && c != 0xed && len(b)-i > 2 && b[i+1]&0xc0 == 0x80 && b[i+2]&0xc0 == 0x80:
+			i += 3
+		default:
+			r, size := utf8.DecodeRune(b[i:])
+			if r == utf8.RuneError && size == 1 {
+				return -1
+			}
+			i += size
+		}
 	}
-	return off
+	return n
+}
+
+// ahead is where the first n characters end.
+func ahead(b []byte, n int) int {
+	i := 0
+	for ; n > 0; n-- {
+		for i++; i < len(b) && !utf8.RuneStart(b[i]); i++ {
+			continue
+		}
+	}
+	return i
+}
+
+// behind is where the last n characters begin.
+func behind(b []byte, n int) int {
+	i := len(b)
+	for ; n > 0; n-- {
+		for i--; !utf8.RuneStart(b[i]); i-- {
+			continue
+		}
+	}
+	return i
 }
