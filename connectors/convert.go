@@ -45,29 +45,42 @@ type conversion struct {
 	factor int64
 }
 
-func (r *fieldRule) apply(cells []string, u *units) (schemas.Value, *Fault) {
+// apply fills v, which is null, and all below it do. They take a place to write
+// to, because a Value is large and there is one for each field of each row.
+func (r *fieldRule) apply(cells []string, u *units, v *schemas.Value) *Fault {
 	text := r.value
 	if r.column >= 0 {
-		if cell := strings.TrimSpace(cells[r.column]); cell != "" {
+		if cell := trim(cells[r.column]); cell != "" {
 			text = cell
 		}
 	}
 	if text == "" && r.convert != convertUnit {
 		if r.leaf.Nullable || r.leaf.Repeated {
-			return schemas.Value{}, nil
+			return nil
 		}
-		return schemas.Value{}, &Fault{Code: problem.RequiredMissing}
+		return &Fault{Code: problem.RequiredMissing}
 	}
-	return r.parse(text, u, cells)
+	return r.parse(text, u, cells, v)
+}
+
+// trim is strings.TrimSpace, which decodes the characters at both ends, for
+// cells that plainly begin and end with none: ASCII, and CJK (0xe4 to 0xef is
+// the first byte of what is behind U+3FFF).
+func trim(s string) string {
+	n := len(s)
+	if n > 2 && (s[0] > ' ' && s[0] < 0x7f || s[0] >= 0xe4) && (s[n-1] > ' ' && s[n-1] < 0x7f || s[n-3] >= 0xe4) {
+		return s
+	}
+	return strings.TrimSpace(s)
 }
 
 // parse reads a cell as a value of the leaf. cells is nil for a default.
-func (r *fieldRule) parse(text string, u *units, cells []string) (schemas.Value, *Fault) {
+func (r *fieldRule) parse(text string, u *units, cells []string, v *schemas.Value) *Fault {
 	var factor int64
 	if r.convert != "" && cells != nil {
 		c, ok := u.table[strings.TrimSpace(cells[u.column])]
 		if !ok {
-			return schemas.Value{}, &Fault{Code: problem.UnitUnknown}
+			return &Fault{Code: problem.UnitUnknown}
 		}
 		factor = c.factor
 		if r.convert == convertUnit {
@@ -75,12 +88,12 @@ func (r *fieldRule) parse(text string, u *units, cells []string) (schemas.Value,
 		}
 	}
 	if r.leaf.Repeated {
-		return r.items(text)
+		return r.items(text, v)
 	}
 	if r.leaf.Kind == schemas.Decimal {
-		return r.decimal(text, factor, r.factor)
+		return r.decimal(text, v, factor, r.factor)
 	}
-	return r.scalar(text)
+	return r.scalar(text, v)
 }
 
 // finerDecimals is how many decimals more than the field a number may have that
@@ -89,15 +102,15 @@ const finerDecimals = 4
 
 // decimal reads a number and multiplies it by factors, of which 0 is none. What
 // only the product makes fit must fit exactly.
-func (r *fieldRule) decimal(text string, factors ...int64) (schemas.Value, *Fault) {
+func (r *fieldRule) decimal(text string, v *schemas.Value, factors ...int64) *Fault {
 	finer := int64(1)
-	v, fault := number(text, r.leaf.Scale)
+	fault := number(text, r.leaf.Scale, v)
 	if fault != nil && fault.Code == problem.NumberOutOfRange && slices.ContainsFunc(factors, func(f int64) bool { return f != 0 }) {
 		finer = pow10(finerDecimals)
-		v, fault = number(text, r.leaf.Scale+finerDecimals)
+		fault = number(text, r.leaf.Scale+finerDecimals, v)
 	}
 	if fault != nil {
-		return v, fault
+		return fault
 	}
 	for _, f := range factors {
 		if f == 0 {
@@ -105,70 +118,94 @@ func (r *fieldRule) decimal(text string, factors ...int64) (schemas.Value, *Faul
 		}
 		var ok bool
 		if v.Int, ok = scale(v.Int, f); !ok {
-			return v, &Fault{Code: problem.NumberOutOfRange}
+			return &Fault{Code: problem.NumberOutOfRange}
 		}
 	}
 	most := pow10(r.leaf.Precision)
 	if v.Int%finer != 0 || v.Int/finer >= most || v.Int/finer <= -most {
-		return v, &Fault{Code: problem.NumberOutOfRange}
+		return &Fault{Code: problem.NumberOutOfRange}
 	}
 	v.Int /= finer
-	return v, nil
+	return nil
 }
 
-func (r *fieldRule) scalar(text string) (schemas.Value, *Fault) {
+func (r *fieldRule) scalar(text string, v *schemas.Value) *Fault {
 	switch r.leaf.Kind {
 	case schemas.String, schemas.Bytes:
-		return r.text(text)
+		return r.text(text, v)
 	case schemas.Enum:
 		i, ok := r.symbols[text]
 		if !ok {
-			return schemas.Value{}, &Fault{Code: problem.CodeUnknown}
+			return &Fault{Code: problem.CodeUnknown}
 		}
-		return schemas.IntValue(i), nil
+		setInt(v, i)
+		return nil
 	case schemas.Decimal:
-		return number(text, r.leaf.Scale)
+		return number(text, r.leaf.Scale, v)
 	case schemas.Int, schemas.Long:
-		return number(text, 0)
+		return number(text, 0, v)
 	case schemas.Boolean:
-		return boolean(text)
+		return boolean(text, v)
 	case schemas.Date, schemas.TimestampMillis:
-		return r.date(text)
+		return r.date(text, v)
 	}
-	return schemas.Value{}, &Fault{Code: problem.Internal}
+	return &Fault{Code: problem.Internal}
 }
 
-func (r *fieldRule) text(text string) (schemas.Value, *Fault) {
+func (r *fieldRule) text(text string, v *schemas.Value) *Fault {
 	if mapped, ok := r.codes[text]; ok {
 		text = mapped
 	}
-	if utf8.RuneCountInString(text) > r.maxLength {
-		return schemas.Value{}, &Fault{Code: problem.TextTooLong}
+	switch n := characters(text); {
+	case n < 0:
+		return &Fault{Code: problem.TextInvalid}
+	case n > r.maxLength:
+		return &Fault{Code: problem.TextTooLong}
 	}
-	if !utf8.ValidString(text) || strings.ContainsFunc(text, unwanted) {
-		return schemas.Value{}, &Fault{Code: problem.TextInvalid}
-	}
-	return schemas.TextValue(text), nil
+	v.Set, v.Bytes = true, schemas.TextValue(text).Bytes
+	return nil
 }
 
-// unwanted is a character that no text of an authority holds: the mark of a
-// byte that did not decode, or a control character other than line ends and
-// tabs.
-func unwanted(c rune) bool {
-	return c == utf8.RuneError || c < 0x20 && c != '\n' && c != '\t' && c != '\r' || c == 0x7f
+func setInt(v *schemas.Value, n int64) { v.Set, v.Int = true, n }
+
+// characters counts the characters of a text, or returns -1 if it holds one
+// that no text of an authority does. It is in the way of every row, so it
+// decodes only what is not ASCII.
+func characters(text string) int {
+	n := 0
+	for i := 0; i < len(text); n++ {
+		c := text[i]
+		if c < utf8.RuneSelf {
+			if c < 0x20 && c != '\n' && c != '\t' && c != '\r' || c == 0x7f {
+				return -1
+			}
+			i++
+			continue
+		}
+		if c > 0xe0 && c < 0xed && len(text)-i > 2 && text[i+1]&0xc0 == 0x80 && text[i+2]&0xc0 == 0x80 { // CJK
+			i += 3
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		if r == utf8.RuneError { // the mark of a byte that did not decode, or such a byte
+			return -1
+		}
+		i += size
+	}
+	return n
 }
 
 // items reads a repeated leaf; the items of a JSON array are parted by U+001F.
-func (r *fieldRule) items(text string) (schemas.Value, *Fault) {
-	v := schemas.Value{Set: true}
+func (r *fieldRule) items(text string, v *schemas.Value) *Fault {
+	v.Set = true
 	separators := ";；、\x1f"
 	if r.separator != "" {
 		separators = r.separator + "\x1f"
 	}
 	for item := range strings.FieldsFuncSeq(text, func(c rune) bool { return strings.ContainsRune(separators, c) }) {
-		one, fault := r.scalar(strings.TrimSpace(item))
-		if fault != nil {
-			return v, fault
+		var one schemas.Value
+		if fault := r.scalar(strings.TrimSpace(item), &one); fault != nil {
+			return fault
 		}
 		if r.leaf.Kind == schemas.String || r.leaf.Kind == schemas.Bytes {
 			v.Texts = append(v.Texts, one.Bytes)
@@ -176,17 +213,19 @@ func (r *fieldRule) items(text string) (schemas.Value, *Fault) {
 			v.Ints = append(v.Ints, one.Int)
 		}
 	}
-	return v, nil
+	return nil
 }
 
-func boolean(text string) (schemas.Value, *Fault) {
+func boolean(text string, v *schemas.Value) *Fault {
 	switch strings.ToLower(text) {
 	case "true", "1", "y", "yes", "是":
-		return schemas.IntValue(1), nil
+		setInt(v, 1)
 	case "false", "0", "n", "no", "否":
-		return schemas.IntValue(0), nil
+		setInt(v, 0)
+	default:
+		return &Fault{Code: problem.CodeUnknown}
 	}
-	return schemas.Value{}, &Fault{Code: problem.CodeUnknown}
+	return nil
 }
 
 var (
@@ -194,38 +233,51 @@ var (
 	errTooPrecise = errors.New("out of range or too precise")
 )
 
-func number(text string, scale int) (schemas.Value, *Fault) {
+func number(text string, scale int, v *schemas.Value) *Fault {
 	n, err := parseDecimal(text, scale)
 	switch {
 	case errors.Is(err, errTooPrecise):
-		return schemas.Value{}, &Fault{Code: problem.NumberOutOfRange}
+		return &Fault{Code: problem.NumberOutOfRange}
 	case err != nil:
-		return schemas.Value{}, &Fault{Code: problem.NumberUnreadable}
+		return &Fault{Code: problem.NumberUnreadable}
 	}
-	return schemas.IntValue(n), nil
+	setInt(v, n)
+	return nil
 }
 
 // parseDecimal reads digits with at most one point into an unscaled integer,
-// exactly: "1.5" with scale 4 is 15000.
+// exactly: "1.5" with scale 4 is 15000. Zeros at either end do not count.
 func parseDecimal(text string, scale int) (int64, error) {
 	digits, negative := strings.CutPrefix(text, "-")
 	whole, fraction, point := strings.Cut(digits, ".")
-	if whole == "" || point && fraction == "" || strings.Trim(whole+fraction, "0123456789") != "" {
+	if whole == "" || point && fraction == "" || !allDigits(whole) || !allDigits(fraction) {
 		return 0, errNotANumber
 	}
 	whole, fraction = strings.TrimLeft(whole, "0"), strings.TrimRight(fraction, "0")
 	if len(fraction) > scale || len(whole)+scale > 18 {
 		return 0, errTooPrecise
 	}
-	var n int64
-	for _, digit := range []byte(whole + fraction) {
-		n = n*10 + int64(digit-'0')
-	}
-	n *= pow10(scale - len(fraction))
+	n := appendDecimals(appendDecimals(0, whole), fraction) * pow10(scale-len(fraction))
 	if negative {
 		n = -n
 	}
 	return n, nil
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func appendDecimals(n int64, digits string) int64 {
+	for i := range len(digits) {
+		n = n*10 + int64(digits[i]-'0')
+	}
+	return n
 }
 
 // scale multiplies by a factor of factorScale decimals and rounds half away
@@ -262,7 +314,7 @@ var (
 	timestampLayouts = []string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006/1/2 15:04:05", "20060102150405", time.DateOnly}
 )
 
-func (r *fieldRule) date(text string) (schemas.Value, *Fault) {
+func (r *fieldRule) date(text string, v *schemas.Value) *Fault {
 	layouts := r.layouts
 	switch {
 	case layouts != nil:
@@ -271,16 +323,36 @@ func (r *fieldRule) date(text string) (schemas.Value, *Fault) {
 	default:
 		layouts = timestampLayouts
 	}
+	if layouts[0] == time.DateOnly && r.leaf.Kind == schemas.Date {
+		if day, ok := isoDay(text); ok {
+			setInt(v, day)
+			return nil
+		}
+	}
 	for _, layout := range layouts {
 		t, err := time.ParseInLocation(layout, text, china)
 		if err != nil {
 			continue
 		}
 		if r.leaf.Kind == schemas.TimestampMillis {
-			return schemas.IntValue(t.UnixMilli()), nil
+			setInt(v, t.UnixMilli())
+			return nil
 		}
 		day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
-		return schemas.IntValue(day.Unix() / 86400), nil
+		setInt(v, day.Unix()/86400)
+		return nil
 	}
-	return schemas.Value{}, &Fault{Code: problem.DateUnreadable}
+	return &Fault{Code: problem.DateUnreadable}
+}
+
+// isoDay reads 2006-01-02, the form that most dates have, into the days since
+// 1970-01-01.
+func isoDay(text string) (int64, bool) {
+	if len(text) != len(time.DateOnly) || text[4] != '-' || text[7] != '-' ||
+		!allDigits(text[:4]) || !allDigits(text[5:7]) || !allDigits(text[8:]) {
+		return 0, false
+	}
+	year, month, day := int(appendDecimals(0, text[:4])), time.Month(appendDecimals(0, text[5:7])), int(appendDecimals(0, text[8:]))
+	t := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	return t.Unix() / 86400, t.Month() == month && t.Day() == day
 }

@@ -30,7 +30,8 @@ func TestDecimalFactors(t *testing.T) {
 		{"99999999999", wan, 0, problem.NumberOutOfRange},
 		{"一万", wan, 0, problem.NumberUnreadable},
 	} {
-		v, fault := r.decimal(c.text, 0, c.factor)
+		var v schemas.Value
+		fault := r.decimal(c.text, &v, 0, c.factor)
 		switch {
 		case c.code != "":
 			if fault == nil || fault.Code != c.code {

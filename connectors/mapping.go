@@ -158,7 +158,7 @@ func (b *mappingBuilder) rule(leaf *schemas.Leaf, f *fieldFile) fieldRule {
 	b.checkCodes(at, &r)
 	// A default must itself be a value of the field.
 	if f.Value != "" && len(b.faults) == 0 {
-		if _, fault := r.parse(f.Value, b.mapping.units, nil); fault != nil {
+		if fault := r.parse(f.Value, b.mapping.units, nil, &schemas.Value{}); fault != nil {
 			b.fault(append(at, "value"), "the default %q: %s %s", f.Value, fault.Code, fault.Detail)
 		}
 	}
@@ -249,8 +249,8 @@ func (m *Mapping) Apply(row *source.Row, values []schemas.Value) []Fault {
 		if !r.mapped {
 			continue
 		}
-		var fault *Fault
-		if values[i], fault = r.apply(row.Cells, m.units); fault != nil {
+		if fault := r.apply(row.Cells, m.units, &values[i]); fault != nil {
+			values[i] = schemas.Value{}
 			fault.Field, fault.Column = r.leaf.Path, r.columnName
 			faults = append(faults, *fault)
 		}

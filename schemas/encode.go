@@ -4,14 +4,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"unsafe"
 )
 
 // Value is the value of one leaf. The zero Value is null.
 //
 // Int holds booleans (0, 1), ints, longs, the index of an enum's symbol,
 // decimals (unscaled), dates (days) and timestamps (milliseconds). Bytes holds
-// strings and bytes; it is not copied. Ints and Texts hold the items of a
-// repeated leaf.
+// strings and bytes; it is not copied, and nobody may write to it. Ints and
+// Texts hold the items of a repeated leaf.
 type Value struct {
 	Set   bool
 	Int   int64
@@ -26,8 +27,11 @@ func IntValue(v int64) Value { return Value{Set: true, Int: v} }
 // BytesValue is a value of a kind that Value keeps in Bytes.
 func BytesValue(b []byte) Value { return Value{Set: true, Bytes: b} }
 
-// TextValue is a string's value.
-func TextValue(s string) Value { return Value{Set: true, Bytes: []byte(s)} }
+// TextValue is a string's value. It shares the string's memory, so that a row's
+// texts are not copied before they are encoded: Bytes is only read.
+func TextValue(s string) Value {
+	return Value{Set: true, Bytes: unsafe.Slice(unsafe.StringData(s), len(s))} //nolint:gosec // nobody writes to it
+}
 
 // Sealer encrypts the Avro body of a block, bound to additional; see package
 // sealed.

@@ -50,6 +50,7 @@ type probe struct {
 type test struct {
 	slot    int
 	op      redact.Op
+	needed  bool    // the predicate cannot hold if this does not
 	numbers []int64 // sorted if op is OpIn
 	texts   [][]byte
 }
@@ -90,19 +91,21 @@ func (p *predicate) holds(r *Run) bool {
 		r.tests = append(r.tests, no)
 	}
 	start := r.i
-	r.probe(p.probes)
+	may := r.probe(p.probes)
 	r.i = start
-	return r.err == nil && p.whole.truth(r.tests) == yes
+	return may && r.err == nil && p.whole.truth(r.tests) == yes
 }
 
-func (r *Run) probe(probes []probe) {
+// probe goes the way, and says whether the predicate may hold.
+func (r *Run) probe(probes []probe) bool {
 	for i := range probes {
 		p := &probes[i]
 		r.skip(p.skips)
+		may := true
 		switch {
 		case p.part == nil:
 		case p.inner != nil:
-			r.probeBlock(p)
+			may = r.probeBlock(p)
 		case p.part.value != nil:
 			b, at := r.b, r.i
 			r.b, r.i = p.part.value, 0
@@ -111,21 +114,26 @@ func (r *Run) probe(probes []probe) {
 		default:
 			r.answer(p)
 		}
-		if r.err != nil {
-			return
+		for k := range p.tests {
+			may = may && (!p.tests[k].needed || r.tests[p.tests[k].slot] == yes)
+		}
+		if r.err != nil || !may {
+			return false
 		}
 	}
+	return true
 }
 
-func (r *Run) probeBlock(p *probe) {
+func (r *Run) probeBlock(p *probe) bool {
 	block := r.bytes()
 	if r.err != nil || !r.unseal(block, p.part.path) {
-		return
+		return false
 	}
 	b, at := r.b, r.i
 	r.b, r.i = r.plain, 0
-	r.probe(p.inner)
+	may := r.probe(p.inner)
 	r.b, r.i = b, at
+	return may
 }
 
 // answer answers the tests of one field.
@@ -244,7 +252,7 @@ func (c *compiler) predicate(res *evolve.Resolution, p *redact.Predicate) (*pred
 	b := prober{compiler: c, fields: map[string][]test{}}
 	out := &predicate{}
 	var err error
-	if out.whole, err = b.term(p); err != nil {
+	if out.whole, err = b.term(p, true); err != nil {
 		return nil, err
 	}
 	out.tests = b.tests
@@ -257,8 +265,8 @@ func (c *compiler) predicate(res *evolve.Resolution, p *redact.Predicate) (*pred
 	return out, nil
 }
 
-// term gives each test a slot.
-func (b *prober) term(p *redact.Predicate) (term, error) {
+// term gives each test a slot. needed says that only and stands above it.
+func (b *prober) term(p *redact.Predicate, needed bool) (term, error) {
 	out := term{op: p.Op, slot: b.tests}
 	if p.Op.Test() {
 		b.tests++
@@ -267,12 +275,12 @@ func (b *prober) term(p *redact.Predicate) (term, error) {
 			return out, fmt.Errorf("there is no field %s to test", p.Field)
 		}
 		t, err := newTest(leaf, p)
-		t.slot = out.slot
+		t.slot, t.needed = out.slot, needed
 		b.fields[p.Field] = append(b.fields[p.Field], t)
 		return out, err
 	}
 	for i := range p.Terms {
-		inner, err := b.term(&p.Terms[i])
+		inner, err := b.term(&p.Terms[i], needed && p.Op == redact.OpAnd)
 		if err != nil {
 			return out, err
 		}
