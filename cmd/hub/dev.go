@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -161,7 +162,9 @@ type dev struct {
 	world     *world
 	provinces []*province
 	roads     []*road
-	onClose   []named // in the order in which they were opened
+
+	closeMu sync.Mutex
+	onClose []named // in the order in which they were opened
 }
 
 // named is something to be closed, and what to call it if that fails.
@@ -171,6 +174,8 @@ type named struct {
 }
 
 func (d *dev) closing(name string, f func(ctx context.Context) error) {
+	d.closeMu.Lock()
+	defer d.closeMu.Unlock()
 	d.onClose = append(d.onClose, named{name, f})
 }
 

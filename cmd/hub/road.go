@@ -57,18 +57,31 @@ type consumerState struct {
 	Withheld int64  `json:"withheld"`
 }
 
+// openAtOnce is how many roads are opened at a time: each logs in, takes a
+// certificate and connects, and waits most of that.
+const openAtOnce = 8
+
 // openRoads opens a connector and a consumer for every product of both sides.
 func (d *dev) openRoads(ctx context.Context) error {
 	for _, p := range d.provinces {
 		for _, product := range p.world.products(p.region) {
-			r := &road{province: p, product: product, dir: filepath.Join(p.dir, "drop", product.ID), seen: map[string]int{}}
-			if err := r.open(ctx); err != nil {
-				return fmt.Errorf("%s of %s: %w", product.ID, p.name, err)
-			}
-			d.roads = append(d.roads, r)
+			d.roads = append(d.roads, &road{province: p, product: product, dir: filepath.Join(p.dir, "drop", product.ID), seen: map[string]int{}})
 		}
 	}
-	return nil
+	errs := make([]error, len(d.roads))
+	var all sync.WaitGroup
+	room := make(chan struct{}, openAtOnce)
+	for i, r := range d.roads {
+		all.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
+			if err := r.open(ctx); err != nil {
+				errs[i] = fmt.Errorf("%s of %s: %w", r.product.ID, r.province.name, err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 func (r *road) open(ctx context.Context) error {
@@ -108,12 +121,7 @@ func (r *road) configure(ctx context.Context) (string, error) {
 	if err := replaceFile(mapping, text, 0o600); err != nil {
 		return "", err
 	}
-	kind, match := "csvfile", "*.csv"
-	for _, d := range p.drops {
-		if d.region == p.region && d.product == r.product.ID && isJSON(d.file) {
-			kind, match = "jsonfile", "*"
-		}
-	}
+	kind := r.kind()
 	yaml := fmt.Sprintf(`# Written anew at each start of the demo; see deploy/config/connector.yaml for all that may stand here.
 region: %q
 provider: %s
@@ -121,10 +129,10 @@ product: %s
 mapping: %s
 quarantine: quarantine
 source:
-  %s: {dir: drop/%s, match: %q, settle: 300ms, poll: 100ms, delete: true}
+  %s: {dir: drop/%s, match: %q, settle: 300ms, poll: 100ms, delete: true%s}
 kafka: {brokers: [%q]}
 vault: {address: %q, roleID: %q, secretIDFile: %q}
-`, p.region, provider, r.product.ID, filepath.Base(mapping), kind, r.product.ID, match, p.broker, p.vault.address, roleID, secretFile)
+`, p.region, provider, r.product.ID, filepath.Base(mapping), kind.source, r.product.ID, kind.match, kind.more, p.broker, p.vault.address, roleID, secretFile)
 	if p.cmd.Rate > 0 {
 		yaml += fmt.Sprintf("maxRowsPerSecond: %d\n", p.cmd.Rate)
 	}
@@ -133,6 +141,52 @@ vault: {address: %q, roleID: %q, secretIDFile: %q}
 	}
 	file := filepath.Join(p.dir, "connector-"+r.product.ID+".yaml")
 	return file, replaceFile(file, []byte(yaml), 0o600)
+}
+
+// fileKind is a kind of file: its source in a connector's configuration, and
+// the format of its samples.
+type fileKind struct {
+	source, match, more string
+	format              sample.Format
+}
+
+var (
+	csvFiles  = fileKind{source: "csvfile", match: "*.csv", format: sample.FormatCSV}
+	jsonFiles = fileKind{source: "jsonfile", match: "*", format: sample.FormatJSON}
+	xlsxFiles = fileKind{source: "xlsxfile", match: "*.xlsx", format: sample.FormatXLSX}
+	xmlFiles  = fileKind{source: "xmlfile", match: "*.xml", more: ", row: " + sample.XMLRow, format: sample.FormatXML}
+)
+
+// kindOf tells a file's kind by its name.
+func kindOf(file string) fileKind {
+	switch filepath.Ext(file) {
+	case ".json", ".jsonl", ".ndjson":
+		return jsonFiles
+	case ".xlsx":
+		return xlsxFiles
+	case ".xml":
+		return xmlFiles
+	}
+	return csvFiles
+}
+
+// kind is that of the files that are dropped, or else what systems of this
+// family write: trading centres XML, credit platforms workbooks.
+func (r *road) kind() fileKind {
+	for _, d := range r.province.drops {
+		if d.region == r.province.region && d.product == r.product.ID {
+			return kindOf(d.file)
+		}
+	}
+	switch family, _, _ := strings.Cut(r.product.Schema, "."); family {
+	case "bid_notice", "bid_result", "bid_market_entity":
+		return xmlFiles
+	case "credit_listing":
+		return xlsxFiles
+	case "consumer_report":
+		return jsonFiles
+	}
+	return csvFiles
 }
 
 func (r *road) progress(p connectors.Position) {
@@ -189,8 +243,9 @@ func (r *road) feed() error {
 	if len(p.drops) > 0 {
 		return nil
 	}
-	return r.put("sample.csv", func(w io.Writer) error {
-		_, err := sample.CSV(w, r.product.ID, sample.Options{Region: p.region, Rows: p.cmd.Rows, Seed: sampleSeed, FaultEvery: sampleFaultEvery})
+	format := r.kind().format
+	return r.put("sample."+string(format), func(w io.Writer) error {
+		_, err := sample.Write(w, format, r.product.ID, sample.Options{Region: p.region, Rows: p.cmd.Rows, Seed: sampleSeed, FaultEvery: sampleFaultEvery})
 		return err
 	})
 }

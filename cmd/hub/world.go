@@ -3,11 +3,9 @@ package main
 import (
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/problem"
-	"github.com/chuanyu-exchange/hub/internal/sample"
 	"github.com/chuanyu-exchange/hub/policies"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
@@ -76,11 +74,11 @@ func (w *world) fullConsumer(region string, p *catalogue.Product) (consumer, pur
 	return consumer, purpose, nil
 }
 
-// products are those that a region provides and that samples exist for.
+// products are those that a region provides.
 func (w *world) products(region string) []*catalogue.Product {
 	var out []*catalogue.Product
 	for _, p := range w.catalogue.Products() {
-		if p.Providers[region] != "" && slices.Contains(sample.Products(), p.ID) {
+		if p.Providers[region] != "" {
 			out = append(out, p)
 		}
 	}
@@ -95,23 +93,19 @@ func (w *world) participants(region string) []*catalogue.Participant {
 
 // checkDrops holds the files to be carried against the catalogue.
 func (d *dev) checkDrops() error {
-	kinds := map[string]bool{}
+	kinds := map[string]string{}
 	for _, drop := range d.drops {
 		p, ok := d.world.catalogue.Product(drop.product)
 		if !ok || p.Providers[drop.region] == "" {
 			return problem.New(problem.ConfigInvalid, "--drop %s/%s: %s has no provider of such a product", drop.region, drop.product, drop.region)
 		}
-		place := drop.region + "/" + drop.product
-		if other, again := kinds[place]; again && other != isJSON(drop.file) {
-			return problem.New(problem.ConfigInvalid, "--drop %s: CSV and JSON files cannot be mixed for one product", place)
+		place, kind := drop.region+"/"+drop.product, kindOf(drop.file).source
+		if other, again := kinds[place]; again && other != kind {
+			return problem.New(problem.ConfigInvalid, "--drop %s: files of different kinds cannot be mixed for one product", place)
 		}
-		kinds[place] = isJSON(drop.file)
+		kinds[place] = kind
 	}
 	return nil
-}
-
-func isJSON(file string) bool {
-	return strings.HasSuffix(file, ".json") || strings.HasSuffix(file, ".jsonl") || strings.HasSuffix(file, ".ndjson")
 }
 
 // released counts the fields that a consumer may have in the clear.
