@@ -233,15 +233,18 @@ func (x *exchange) scope() scope {
 	return scope{obligations: x.decision.Obligations, rows: x.decision.Rows}
 }
 
-// hashKey is a key for each agreement: equal values are equal within one and
-// say nothing across two.
+// hashKey is a key for each agreement, or, of a product that needs none, for
+// each consumer: equal values are equal within one and say nothing across two.
 func (x *exchange) hashKey() []byte {
-	key := x.snap.HashKeys[x.product.ID]
-	if key == nil || x.under() == "" {
+	key, within := x.snap.HashKeys[x.product.ID], x.under()
+	if within == "" && x.product.ShareClass == catalogue.Unconditional {
+		within = "consumer\x00" + x.caller.Participant // no agreement's id holds a zero byte
+	}
+	if key == nil || within == "" {
 		return nil
 	}
 	h := hmac.New(sha256.New, key)
-	h.Write([]byte(x.under()))
+	h.Write([]byte(within))
 	return h.Sum(nil)
 }
 

@@ -93,6 +93,7 @@ func (r *road) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	f.Use(r.province.world.schemas, r.province.world.catalogue)
 	r.connector, err = f.Open(ctx, r.province.logger, time.Now, instance.Hooks{Progress: r.progress, Refused: r.refuse})
 	if err != nil {
 		return err

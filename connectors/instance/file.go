@@ -35,7 +35,14 @@ type File struct {
 
 	ChunkRows        int `yaml:"chunkRows,optional"`        // rows of one transaction; default 1000
 	MaxRowsPerSecond int `yaml:"maxRowsPerSecond,optional"` // default: no limit
+
+	schemas   *schemas.Set
+	catalogue *catalogue.Catalogue
 }
+
+// Use spares reading the schemas and the catalogue of this build again: whoever
+// runs many connectors has them.
+func (f *File) Use(set *schemas.Set, cat *catalogue.Catalogue) { f.schemas, f.catalogue = set, cat }
 
 // Sources is the kinds of sources, of which a configuration names one.
 type Sources struct {
@@ -157,11 +164,7 @@ type Offline struct {
 // Offline holds the configuration against the catalogue, the schema and the
 // mapping.
 func (f *File) Offline() (*Offline, error) {
-	set, err := schemas.Shipped()
-	if err != nil {
-		return nil, err
-	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	set, cat, err := f.build()
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +191,19 @@ func (f *File) Offline() (*Offline, error) {
 		return nil, problem.New(problem.ConfigInvalid, "%s is a mapping for %s, the connector is for %s", f.Mapping, mapping.Product, f.Product)
 	}
 	return &Offline{Product: product, Schema: schema, Mapping: mapping}, nil
+}
+
+// build is the schemas and the catalogue of this build.
+func (f *File) build() (*schemas.Set, *catalogue.Catalogue, error) {
+	if f.schemas != nil && f.catalogue != nil {
+		return f.schemas, f.catalogue, nil
+	}
+	set, err := schemas.Shipped()
+	if err != nil {
+		return nil, nil, err
+	}
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	return set, cat, err
 }
 
 func (v *Vault) secretID() (string, error) {
