@@ -29,6 +29,8 @@ type account struct {
 	Published        int64                  `json:"published"`
 	Quarantined      map[problem.Code]int64 `json:"quarantined"`
 	Duplicates       int64                  `json:"duplicates"`
+	Held             int64                  `json:"held,omitempty"`       // until their publication time
+	Superseded       int64                  `json:"superseded,omitempty"` // while they were held
 	Released         int64                  `json:"released"`
 	ReceiptsVerified int64                  `json:"receipts_verified"`
 	FilesRefused     map[problem.Code]int64 `json:"files_refused,omitempty"`
@@ -154,6 +156,7 @@ func (d *dev) account() *summary {
 		a := account{Quarantined: map[problem.Code]int64{}, Released: r.released, ReceiptsVerified: r.receipts}
 		now, before := &r.position.Totals, &r.before.Totals
 		a.Read, a.Published, a.Duplicates = now.Read-before.Read, now.Published-before.Published, now.Duplicates-before.Duplicates
+		a.Held, a.Superseded = now.Held-before.Held, now.Superseded-before.Superseded
 		for code, n := range now.Quarantined {
 			if n -= before.Quarantined[code]; n > 0 {
 				a.Quarantined[code] = n
@@ -182,8 +185,9 @@ func (a *account) faults(road string) []string {
 	for _, n := range a.Quarantined {
 		quarantined += n
 	}
-	if a.Read != a.Published+a.Duplicates+quarantined {
-		out = append(out, fmt.Sprintf("%s: %d read, but %d published, %d duplicates, %d quarantined", road, a.Read, a.Published, a.Duplicates, quarantined))
+	if a.Read != a.Published+a.Duplicates+quarantined+a.Held+a.Superseded {
+		out = append(out, fmt.Sprintf("%s: %d read, but %d published, %d duplicates, %d quarantined, %d held, %d superseded",
+			road, a.Read, a.Published, a.Duplicates, quarantined, a.Held, a.Superseded))
 	}
 	if a.Released != a.Published {
 		out = append(out, fmt.Sprintf("%s: %d published, but %d released", road, a.Published, a.Released))
