@@ -2,19 +2,53 @@ package httpapi_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chuanyu-exchange/hub/gateway"
+	"github.com/chuanyu-exchange/hub/gateway/httpapi"
+	"github.com/chuanyu-exchange/hub/gateway/identity"
+	"github.com/chuanyu-exchange/hub/gateway/quota"
+	"github.com/chuanyu-exchange/hub/gateway/signing"
+	"github.com/chuanyu-exchange/hub/internal/pkitest"
+	"github.com/chuanyu-exchange/hub/internal/problem"
 )
+
+// uncounted forgets refusals.
+type uncounted struct{}
+
+func (uncounted) Note(string, string, problem.Code, time.Time) {}
+
+// registryOnly is a rig of what the registry needs, without Kafka: a process
+// that fuzzes must start within seconds on any machine.
+func registryOnly(t testing.TB) *rig {
+	t.Helper()
+	r := &rig{t: t, cq: pkitest.New(t, "Chongqing"), sc: pkitest.New(t, "Sichuan")}
+	r.snapshot = r.newSnapshot(nil)
+	r.snapshot.Trust = identity.NewTrust(map[string][]*x509.Certificate{region: {r.cq.Root}, "510000": {r.sc.Root}})
+	r.snapshot.Authority = identity.Authority{Region: region, Issuer: "https://gateway.test", Roots: r.cq.Pool()}
+	unlimited := quota.PerMinute(1_000_000_000)
+	r.gateway = &gateway.Gateway{
+		Region: region, Snapshot: func() (*gateway.Snapshot, error) { return r.snapshot, nil },
+		Admission: quota.Admission{Store: quota.NewMemory(1000, time.Now), PerAddress: unlimited, PerCaller: unlimited},
+		Failures:  uncounted{}, Now: time.Now, NewID: signing.NewID, Logger: slog.New(slog.DiscardHandler),
+	}
+	r.api = &httpapi.API{Gateway: r.gateway, Subjects: r.lines(), Metrics: httpapi.NewMetrics(region), Logger: r.gateway.Logger}
+	return r
+}
 
 // A stranger with a certificate sends the registry anything at all: it answers
 // with JSON and a status of its table, and never tells of what the caller may
 // not know.
 func FuzzRegistryRequest(f *testing.F) {
-	r := newRig(f, nil)
+	r := registryOnly(f)
 	ignorant := r.sc.Issue(r.system("sc-commerce", "510000"))
 	quote, _ := r.snapshot.Schemas.Schema("price_quote.v1")
 	body, err := json.Marshal(map[string]string{"schema": string(quote.Source)})
