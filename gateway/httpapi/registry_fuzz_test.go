@@ -34,7 +34,7 @@ func registryOnly(t testing.TB) *rig {
 	r.snapshot = r.newSnapshot(nil)
 	r.snapshot.Trust = identity.NewTrust(map[string][]*x509.Certificate{region: {r.cq.Root}, "510000": {r.sc.Root}})
 	r.snapshot.Authority = identity.Authority{Region: region, Issuer: "https://gateway.test", Roots: r.cq.Pool()}
-	unlimited := quota.PerMinute(1_000_000_000)
+	unlimited := quota.PerMinute(quota.Unlimited)
 	r.gateway = &gateway.Gateway{
 		Region: region, Snapshot: func() (*gateway.Snapshot, error) { return r.snapshot, nil },
 		Admission: quota.Admission{Store: quota.NewMemory(1000, time.Now), PerAddress: unlimited, PerCaller: unlimited},
