@@ -17,7 +17,7 @@ type commandLine struct {
 	Pull     pullCommand     `cmd:"" help:"Pull records page by page, verify every receipt, print one JSON object a line."`
 	Products productsCommand `cmd:"" help:"Show the products that a gateway lets this participant know of."`
 	Receipt  receiptCommand  `cmd:"" help:"Fetch or verify receipts."`
-	Policy   policyCommand   `cmd:"" help:"Test rules and agreements."`
+	Policy   policyCommand   `cmd:"" help:"Test, explain and compare rules and agreements."`
 	Sample   sampleCommand   `cmd:"" help:"Write fictional rows of a product as a file that its connector carries."`
 	Schema   schemaCommand   `cmd:"" help:"Check, compare and identify Avro schemas."`
 	Control  controlCommand  `cmd:"" help:"Order: suspend, revoke, adopt; and show what was ordered."`

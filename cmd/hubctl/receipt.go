@@ -13,10 +13,6 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/client"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
-	"github.com/chuanyu-exchange/hub/policies"
-	"github.com/chuanyu-exchange/hub/policies/policytest"
-	"github.com/chuanyu-exchange/hub/schemas"
-	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 )
 
 type receiptCommand struct {
@@ -105,43 +101,4 @@ func (cmd *getCommand) Run(s *streams) error {
 	s.say("receipt %s of %s for %s: verified", r.ID, r.Product, r.Consumer)
 	_, err = fmt.Fprintln(s.out, signed)
 	return err
-}
-
-type policyCommand struct {
-	Test policyTestCommand `cmd:"" help:"Run the *_test.yaml beside rules and agreements, and name what no case covers."`
-}
-
-type policyTestCommand struct {
-	All bool   `help:"Also list the cases that passed."`
-	Dir string `arg:"" optional:"" help:"Directory with rules/ and agreements/. Default: those of this build."`
-}
-
-func (cmd *policyTestCommand) Run(s *streams) error {
-	set, err := schemas.Shipped()
-	if err != nil {
-		return err
-	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
-	if err != nil {
-		return err
-	}
-	dir := policies.Shipped()
-	if cmd.Dir != "" {
-		dir = os.DirFS(cmd.Dir)
-	}
-	loaded, err := policies.Load(dir, cat, set.Fits)
-	if err != nil {
-		return err
-	}
-	report, err := policytest.Run(dir, loaded, cat)
-	if err != nil {
-		return err
-	}
-	if err := report.Print(s.out, cmd.All); err != nil {
-		return err
-	}
-	if !report.OK() {
-		return problem.New(problem.ConfigInvalid, "the policies do not pass their tests")
-	}
-	return nil
 }

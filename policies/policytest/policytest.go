@@ -1,6 +1,7 @@
 package policytest
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -32,6 +33,9 @@ type given struct {
 	Region  string       `yaml:"region,optional"`
 	Purpose string       `yaml:"purpose,optional"`
 	Asked   []string     `yaml:"asked,optional"`
+
+	Delivery  policies.Delivery `yaml:"delivery,optional"` // page, if it is not said
+	Emergency string            `yaml:"emergency,optional"`
 }
 
 type callerShape struct {
@@ -51,7 +55,9 @@ type wantShape struct {
 	Effect      effect                       `yaml:"effect"`
 	Code        problem.Code                 `yaml:"code,optional"`
 	Agreement   string                       `yaml:"agreement,optional"`
+	Emergency   string                       `yaml:"emergency,optional"`
 	Rule        string                       `yaml:"rule,optional"`
+	Rows        string                       `yaml:"rows,optional"` // the predicate, as explain shows it; "all"
 	Released    *int                         `yaml:"released,optional"`
 	Obligations map[string]redact.Obligation `yaml:"obligations,optional"`
 	Exactly     map[string]redact.Obligation `yaml:"exactly,optional"`
@@ -59,13 +65,12 @@ type wantShape struct {
 
 type effect string
 
-// Run runs every case of rules/*_test.yaml and agreements/*_test.yaml of a
-// directory against the set that was loaded from it. A file of cases that
+// Run runs every case of the *_test.yaml files of a directory against the set that was loaded from it. A file of cases that
 // cannot be read is an error (problem.ConfigInvalid, a line for each fault); a
 // case that fails is not, it stands in the report.
 func Run(dir fs.FS, set *policies.Set, cat *catalogue.Catalogue) (*Report, error) {
 	r := runner{set: set, cat: cat, covered: map[string]bool{}, report: &Report{}}
-	for _, folder := range []string{"rules", "agreements"} {
+	for _, folder := range policies.Folders() {
 		names, err := fs.Glob(dir, folder+"/*"+suffix)
 		if err != nil {
 			return nil, err
@@ -101,8 +106,7 @@ func (r *runner) file(dir fs.FS, name string, all []string) {
 		r.report.Gaps = append(r.report.Gaps, fmt.Sprintf("%s stands beside no %s", name, subject+suffix))
 	}
 	var f file
-	doc, faults := yamlfile.Read(dir, name, &f, yamlfile.Text(redact.Parse), yamlfile.Text(parseTime),
-		yamlfile.Text(parseCode), yamlfile.Text(parseEffect))
+	doc, faults := yamlfile.Read(dir, name, &f, scalars()...)
 	r.faults = append(r.faults, faults...)
 	if len(faults) > 0 {
 		return
@@ -113,13 +117,20 @@ func (r *runner) file(dir fs.FS, name string, all []string) {
 	}
 }
 
+func scalars() []yamlfile.Scalar {
+	return []yamlfile.Scalar{
+		yamlfile.Text(redact.Parse), yamlfile.Text(parseTime), yamlfile.Text(parseCode), yamlfile.Text(parseEffect),
+		yamlfile.Text(policies.ParseDelivery),
+	}
+}
+
 func (r *runner) run(doc *yamlfile.Document, i int, f *file) {
 	c := &f.Cases[i]
 	faults := len(r.faults)
 	fault := func(text string, path ...any) {
 		r.faults = append(r.faults, doc.Fault(c.Name+": "+text, slices.Concat([]any{"cases", i}, path)...))
 	}
-	req := r.request(c, f.Defaults, fault)
+	req := request(r.cat, c.given, f.Defaults, fault)
 	r.checkWant(&c.Want, req.Product, fault)
 	if len(r.faults) > faults {
 		return
@@ -133,13 +144,15 @@ func (r *runner) run(doc *yamlfile.Document, i int, f *file) {
 	}
 }
 
-// request joins a case with the defaults of its file.
-func (r *runner) request(c *testShape, defaults *given, fault func(string, ...any)) policies.Request {
-	g := c.given
+// request joins what is given with the defaults of its file.
+func request(cat *catalogue.Catalogue, g given, defaults *given, fault func(string, ...any)) policies.Request {
 	if defaults != nil {
 		g = g.or(*defaults)
 	}
-	req := policies.Request{Product: g.Product, Region: g.Region, Purpose: g.Purpose, Asked: g.Asked, Delivery: policies.Page}
+	req := policies.Request{
+		Product: g.Product, Region: g.Region, Purpose: g.Purpose, Asked: g.Asked,
+		Delivery: cmp.Or(g.Delivery, policies.Page), Emergency: g.Emergency,
+	}
 	if g.At == nil {
 		fault("there is no time: say at")
 		return req
@@ -149,40 +162,27 @@ func (r *runner) request(c *testShape, defaults *given, fault func(string, ...an
 		fault("there is no caller")
 		return req
 	}
-	req.Caller = policies.Caller{
-		Participant: g.Caller.Participant, Region: g.Caller.Region, Kind: g.Caller.Kind, System: g.Caller.System,
-	}
-	if p, ok := r.cat.Participant(req.Caller.Participant); ok {
-		if req.Caller.Region == "" {
-			req.Caller.Region = p.Region
-		}
-		if req.Caller.Kind == "" {
-			req.Caller.Kind = p.Kind
-		}
-	}
+	req.Caller = Caller(cat, policies.Caller(*g.Caller))
 	return req
 }
 
+// Caller completes a caller with the region and kind that the catalogue knows.
+func Caller(cat *catalogue.Catalogue, c policies.Caller) policies.Caller {
+	if p, ok := cat.Participant(c.Participant); ok {
+		c.Region, c.Kind = cmp.Or(c.Region, p.Region), cmp.Or(c.Kind, p.Kind)
+	}
+	return c
+}
+
 func (g given) or(d given) given {
-	if g.At == nil {
-		g.At = d.At
+	out := given{
+		At: cmp.Or(g.At, d.At), Caller: cmp.Or(g.Caller, d.Caller), Product: cmp.Or(g.Product, d.Product), Region: cmp.Or(g.Region, d.Region),
+		Purpose: cmp.Or(g.Purpose, d.Purpose), Asked: g.Asked, Delivery: cmp.Or(g.Delivery, d.Delivery), Emergency: cmp.Or(g.Emergency, d.Emergency),
 	}
-	if g.Caller == nil {
-		g.Caller = d.Caller
+	if out.Asked == nil {
+		out.Asked = d.Asked
 	}
-	if g.Product == "" {
-		g.Product = d.Product
-	}
-	if g.Region == "" {
-		g.Region = d.Region
-	}
-	if g.Purpose == "" {
-		g.Purpose = d.Purpose
-	}
-	if g.Asked == nil {
-		g.Asked = d.Asked
-	}
-	return g
+	return out
 }
 
 // checkWant refuses expectations that could not fail.
@@ -192,7 +192,7 @@ func (r *runner) checkWant(w *wantShape, product string, fault func(string, ...a
 		fault("a permit has no code", "want", "code")
 	case !permit && w.Code == "":
 		fault("say with which code it is denied", "want")
-	case !permit && (w.Agreement != "" || w.Released != nil || w.Obligations != nil || w.Exactly != nil):
+	case !permit && (w.Agreement != "" || w.Emergency != "" || w.Rows != "" || w.Released != nil || w.Obligations != nil || w.Exactly != nil):
 		fault("a denial has no agreement and no obligations", "want")
 	}
 	leaves := r.cat.Sensitivities(product)
@@ -215,8 +215,8 @@ func (r *runner) checkWant(w *wantShape, product string, fault func(string, ...a
 }
 
 func (r *runner) cover(d *policies.Decision) {
-	if d.Agreement != nil {
-		r.covered[d.Agreement.ID] = true
+	if id, _, ok := d.Under(); ok {
+		r.covered[id] = true
 	}
 	for _, s := range d.Steps {
 		if s.Outcome == policies.OutcomePermits && d.Effect == policies.Permit ||
@@ -233,6 +233,13 @@ func (r *runner) coverage() {
 			r.report.Gaps = append(r.report.Gaps,
 				fmt.Sprintf("%s: no case in which rule %s decides (%s)", rule.Source, rule.ID, rule.Effect))
 			r.report.UncoveredRules++
+		}
+	}
+	for _, e := range r.set.Emergencies() {
+		r.report.Emergencies++
+		if !r.covered[e.ID] {
+			r.report.Gaps = append(r.report.Gaps, fmt.Sprintf("%s: no case to which emergency %s applies", e.Source, e.ID))
+			r.report.UncoveredEmergencies++
 		}
 	}
 	for _, a := range r.set.Agreements("", "", "") {

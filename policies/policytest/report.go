@@ -19,6 +19,8 @@ type Report struct {
 
 	Rules, UncoveredRules           int
 	Agreements, UncoveredAgreements int
+
+	Emergencies, UncoveredEmergencies int
 }
 
 // Result is what came of one case.
@@ -38,6 +40,16 @@ func (r *Report) Failed() int {
 		}
 	}
 	return n
+}
+
+// Coverage is how many percent of rules, agreements and emergencies are covered, rounded
+// down; 100 if there are none.
+func (r *Report) Coverage() int {
+	all := r.Rules + r.Agreements + r.Emergencies
+	if all == 0 {
+		return 100
+	}
+	return (all - r.UncoveredRules - r.UncoveredAgreements - r.UncoveredEmergencies) * 100 / all
 }
 
 // OK says whether there were cases, all passed, and nothing is uncovered.
@@ -83,6 +95,12 @@ func differences(w *wantShape, d *policies.Decision, leaves map[string]redact.Se
 	if got := agreementOf(d); w.Agreement != "" && w.Agreement != got {
 		differ("agreement", w.Agreement, got)
 	}
+	if got := emergencyOf(d); w.Emergency != "" && w.Emergency != got {
+		differ("emergency", w.Emergency, got)
+	}
+	if got := rowsOf(d); w.Rows != "" && w.Rows != got {
+		differ("rows", w.Rows, got)
+	}
 	if w.Rule != "" && !decided(d, w.Rule) {
 		differ("rule", w.Rule, "others")
 		out = append(out, derivation(d)...)
@@ -120,6 +138,21 @@ func agreementOf(d *policies.Decision) string {
 		return "none"
 	}
 	return d.Agreement.ID
+}
+
+func emergencyOf(d *policies.Decision) string {
+	if d.Emergency == nil {
+		return "none"
+	}
+	return d.Emergency.ID
+}
+
+// rowsOf is which records leave, "all" for no condition.
+func rowsOf(d *policies.Decision) string {
+	if d.Rows == nil {
+		return "all"
+	}
+	return d.Rows.String()
 }
 
 func decided(d *policies.Decision, rule string) bool {
