@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
@@ -63,7 +64,22 @@ func (l *loader) grant(p *product, id string, c *Clauses, fault func(string, ...
 	if err != nil {
 		fault(err.Error(), "rows")
 	}
-	return grant{id: id, layer: p.byField(c.Fields), rows: rows, delivery: c.Delivery}
+	return grant{id: id, layer: l.shared(p.byField(c.Fields)), rows: rows, delivery: c.Delivery}
+}
+
+// shared is a layer equal to one that was made before, if there is one: ten
+// thousand agreements have few different ones, which stay near at hand.
+func (l *loader) shared(made layer) layer {
+	var key strings.Builder
+	for _, o := range made {
+		key.WriteString(o.String())
+		key.WriteByte(' ')
+	}
+	if before, ok := l.layers[key.String()]; ok {
+		return before
+	}
+	l.layers[key.String()] = made
+	return made
 }
 
 // clausesCheck holds clauses against the catalogue.

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -110,6 +111,25 @@ func TestDecideTouchesOnlyThePair(t *testing.T) {
 		}
 	}()
 	set.Decide(requestOf(mine + 1))
+}
+
+// A decision touches as many rules and agreements among ten thousand as among
+// ten, and its steps name each of them.
+func TestDecideTouchesAsMuchAmongMany(t *testing.T) {
+	t.Parallel()
+	touched := func(n int) map[string]int {
+		out := map[string]int{}
+		for _, s := range crowd(t, n).Decide(requestOf(n - 1)).Steps {
+			if s.Rule != "" {
+				out[s.Layer]++
+			}
+		}
+		return out
+	}
+	few, many := touched(10), touched(2_000)
+	if few[layerProvider] != 2 || few[layerAgreement] != 1 || !maps.Equal(few, many) {
+		t.Errorf("among 10 it touches %v, among 2,000 %v", few, many)
+	}
 }
 
 // Every request is another; two conditions are evaluated for each.

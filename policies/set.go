@@ -108,6 +108,7 @@ type loader struct {
 	set       *Set
 	env       *cel.Env
 	fits      Fits
+	layers    map[string]layer // by what they ask, see shared
 	faults    yamlfile.Faults
 	canonical [][]byte
 }
@@ -121,7 +122,7 @@ func newLoader(cat *catalogue.Catalogue, names environment, e *cel.Env) *loader 
 	for _, p := range cat.Products() {
 		set.products[p.ID] = newProduct(p, cat.Sensitivities(p.ID))
 	}
-	return &loader{set: set, env: e}
+	return &loader{set: set, env: e, layers: map[string]layer{}}
 }
 
 // list names the files of a folder that are policies. A folder that is not
