@@ -106,7 +106,7 @@ func (g *Gateway) Product(ctx context.Context, c Credentials, id string) (*Produ
 	}, nil
 }
 
-// Receipt is a receipt as it was issued, for the two parties of its release.
+// Receipt is a receipt or acknowledgement as it was issued, for its two parties.
 // To anyone else it does not exist.
 func (g *Gateway) Receipt(ctx context.Context, c Credentials, id string) (string, error) {
 	snap, err := g.Snapshot()
@@ -121,7 +121,7 @@ func (g *Gateway) Receipt(ctx context.Context, c Credentials, id string) (string
 	if err != nil {
 		return "", err
 	}
-	if e.Kind != receipt.Release || caller.Participant != e.Consumer && caller.Participant != e.Provider {
+	if e.Kind != receipt.Release && e.Kind != receipt.Acknowledged || caller.Participant != e.Consumer && caller.Participant != e.Provider {
 		return "", problem.New(problem.ReceiptUnknown, "")
 	}
 	return e.Receipt, nil

@@ -41,6 +41,8 @@ type SnapshotFunc func() (*Snapshot, error)
 type Signer interface {
 	// Receipt gives the receipt its id and time and returns it signed.
 	Receipt(r *receipt.Receipt) (string, error)
+	// Acknowledgement does the same for an acknowledgement.
+	Acknowledgement(a *receipt.Acknowledgement) (string, error)
 }
 
 // Ledger is the province's record of releases and refusals.
@@ -49,6 +51,10 @@ type Ledger interface {
 	Append(ctx context.Context, e *receipt.Entry) error
 	// Find returns an entry by its id, or problem.ReceiptUnknown.
 	Find(ctx context.Context, id string) (*receipt.Entry, error)
+	// Entries hands entries to fn, oldest first: those since a time or, if it
+	// is not 0, from a place on, most at the most and until fn says no. It
+	// returns the place behind the last one, and whether that is the end.
+	Entries(ctx context.Context, since time.Time, from, most int64, fn func(*receipt.Entry) bool) (next int64, atEnd bool, err error)
 }
 
 // Failures counts refusals that come before a caller is known, or by the
@@ -62,6 +68,9 @@ type Failures interface {
 // Reader reads pages; see feed.Feed.
 type Reader interface {
 	Read(ctx context.Context, q feed.Query) (*feed.Page, error)
+	// Event finds a record of these ranges by its event's id, or
+	// problem.EventUnknown.
+	Event(ctx context.Context, topic string, ranges []receipt.Range, id string) (value, key []byte, err error)
 }
 
 // Orders takes what the province's operators order; see control.Log.

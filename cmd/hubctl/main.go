@@ -22,6 +22,9 @@ type commandLine struct {
 	Schema   schemaCommand   `cmd:"" help:"Check, compare and identify Avro schemas."`
 	Control  controlCommand  `cmd:"" help:"Order: suspend, revoke, adopt; and show what was ordered."`
 	Bench    benchCommand    `cmd:"" help:"Compare speed with references, in one run on this machine."`
+
+	Acknowledge      acknowledgeCommand      `cmd:"" help:"Acknowledge a bulletin to its issuer."`
+	Acknowledgements acknowledgementsCommand `cmd:"" help:"List who acknowledged our own bulletins, and when."`
 }
 
 // streams is where a command reads from and writes to.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -201,19 +202,26 @@ func (e *RefusedError) Unwrap() error {
 	return problem.New(e.Document.Code, "%s", e.Document.Detail)
 }
 
-// get asks with a grant; one that the gateway no longer takes is exchanged
-// once.
 func (c *Client) get(ctx context.Context, path, accept string) ([]byte, http.Header, error) {
+	return c.call(ctx, http.MethodGet, path, accept, nil)
+}
+
+// call asks with a grant; one that the gateway no longer takes is exchanged
+// once.
+func (c *Client) call(ctx context.Context, method, path, accept string, content []byte) ([]byte, http.Header, error) {
 	for attempt := 0; ; attempt++ {
 		token, err := c.grant(ctx, attempt > 0)
 		if err != nil {
 			return nil, nil, err
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.config.URL+path, http.NoBody)
+		req, err := http.NewRequestWithContext(ctx, method, c.config.URL+path, bytes.NewReader(content))
 		if err != nil {
 			return nil, nil, problem.Wrap(problem.RequestInvalid, err, "")
 		}
 		req.Header.Set("Accept", accept)
+		if len(content) > 0 {
+			req.Header.Set("Content-Type", "application/json")
+		}
 		req.Header.Set("Authorization", "Bearer "+token)
 		body, header, err := c.do(req)
 		if refused, ok := errors.AsType[*RefusedError](err); ok && attempt == 0 && stale(refused.Document.Code) {
@@ -273,7 +281,7 @@ func (c *Client) do(req *http.Request) ([]byte, http.Header, error) {
 		return nil, nil, problem.Wrap(problem.GatewayUnreachable, err, "%s: the answer broke off", c.config.URL)
 	case len(body) > maxAnswer:
 		return nil, nil, problem.New(problem.AnswerInvalid, "the answer is larger than %d bytes", maxAnswer)
-	case res.StatusCode == http.StatusOK:
+	case res.StatusCode == http.StatusOK || res.StatusCode == http.StatusCreated:
 		return body, res.Header, nil
 	}
 	refused := &RefusedError{}

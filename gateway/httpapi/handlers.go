@@ -217,6 +217,8 @@ type productSummary struct {
 	LegalBasis  []string `json:"legal_basis"`
 	Conditions  []string `json:"conditions,omitempty"`
 	Records     string   `json:"records"` // path
+	// Acknowledgements is the path to which records are acknowledged, if they are.
+	Acknowledgements string `json:"acknowledgements,omitempty"`
 }
 
 func summary(p *catalogue.Product, region string) productSummary {
@@ -224,6 +226,9 @@ func summary(p *catalogue.Product, region string) productSummary {
 		ID: p.ID, Name: p.NameEN, NameZH: p.NameZH, SummaryZH: p.SummaryZH, Schema: p.Schema, ShareClass: p.ShareClass.String(),
 		Provider: p.Providers[region], UpdateCycle: p.UpdateCycle, LegalBasis: p.LegalBasis, Conditions: p.Conditions,
 		Purposes: []string{}, Records: "/v1/products/" + p.ID + "/records",
+	}
+	if p.Acknowledgement != "" {
+		s.Acknowledgements = "/v1/products/" + p.ID + "/acknowledgements"
 	}
 	for _, purpose := range p.Purposes {
 		s.Purposes = append(s.Purposes, purpose.ID)

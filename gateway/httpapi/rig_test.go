@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -247,11 +248,14 @@ func (r *rig) publish(product string, n int, change func(i int, set func(path, t
 		}
 		if change != nil {
 			change(i, func(path, text string) {
-				l, _, ok := s.Leaf(path)
+				l, leaf, ok := s.Leaf(path)
 				if !ok {
 					r.t.Fatalf("no field %s", path)
 				}
 				values[l] = schemas.TextValue(text)
+				if n, err := strconv.ParseInt(text, 10, 64); err == nil && leaf.Kind != schemas.String {
+					values[l] = schemas.IntValue(n)
+				}
 			})
 		}
 		recordKey := record.Key([]byte("secret"), fmt.Append(nil, product, i))
@@ -403,7 +407,11 @@ func (r *rig) entries() []receipt.Entry {
 // client is the real client of a participant.
 func (r *rig) client(id string) *client.Client {
 	r.t.Helper()
-	cert := r.sc.Issue(r.system(id, "510000")).TLS()
+	authority, home := r.sc, "510000"
+	if strings.HasPrefix(id, "cq-") {
+		authority, home = r.cq, "500000"
+	}
+	cert := authority.Issue(r.system(id, home)).TLS()
 	c, err := client.New(client.Config{
 		URL: r.url, Region: region, Participant: id, Roots: r.cq.Pool(), Now: time.Now,
 		Certificate: func() *tls.Certificate { return &cert },

@@ -122,3 +122,42 @@ func (l *Ledger) Scan(ctx context.Context, fn func(offset int64, e *receipt.Entr
 	}
 	return nil
 }
+
+var errEnough = errors.New("enough")
+
+// Entries implements gateway.Ledger.
+func (l *Ledger) Entries(ctx context.Context, since time.Time, from, most int64, fn func(*receipt.Entry) bool) (next int64, atEnd bool, err error) {
+	ends, err := l.client.Offsets(ctx, l.topic)
+	if err != nil || len(ends) != 1 {
+		return 0, false, problem.Wrap(problem.KafkaUnavailable, err, "")
+	}
+	if from == 0 {
+		if from, err = l.client.OffsetAt(ctx, l.topic, 0, since); err != nil {
+			return 0, false, problem.Wrap(problem.KafkaUnavailable, err, "")
+		}
+	}
+	end := ends[0].Stable
+	if from > end {
+		return end, true, nil
+	}
+	next = max(from, ends[0].Start)
+	end = min(end, next+most)
+	err = l.client.ReadRange(ctx, l.topic, 0, next, end, func(r kafkalog.FetchedRecord) error {
+		var e receipt.Entry
+		if err := json.Unmarshal(r.Value, &e); err != nil {
+			return fmt.Errorf("ledger offset %d: %w", r.Offset, err)
+		}
+		next = r.Offset + 1
+		if !fn(&e) {
+			return errEnough
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errEnough):
+		return next, next >= ends[0].Stable, nil
+	case err != nil:
+		return 0, false, problem.Wrap(problem.KafkaUnavailable, err, "")
+	}
+	return end, end >= ends[0].Stable, nil
+}

@@ -12,7 +12,8 @@ type Kind string
 // The kinds of entries.
 const (
 	Release      Kind = "release"
-	Refusal      Kind = "refusal"       // of a caller who was identified
+	Refusal      Kind = "refusal" // of a caller who was identified
+	Acknowledged Kind = "acknowledgement"
 	AuthFailures Kind = "auth_failures" // of callers who were not, by address, reason and minute
 )
 
@@ -39,5 +40,5 @@ type Entry struct {
 	Detail string       `json:"detail,omitempty"`
 	Count  int64        `json:"count,omitempty"` // of refusals that are counted by the minute
 
-	Receipt string `json:"receipt,omitempty"` // of a release: the signed receipt, as it was handed out
+	Receipt string `json:"receipt,omitempty"` // of a release or acknowledgement: as it was signed and handed out
 }

@@ -33,8 +33,8 @@ type Signer struct {
 }
 
 type keyed struct {
-	leaf             *x509.Certificate
-	receipts, grants *jws.Signer
+	leaf                               *x509.Certificate
+	receipts, acknowledgements, grants *jws.Signer
 }
 
 // New returns a signer. It does not ask the source yet.
@@ -55,6 +55,10 @@ func (s *Signer) use() (*keyed, error) {
 	if err != nil {
 		return nil, err
 	}
+	acknowledgements, err := jws.NewSigner(key, chain, receipt.AcknowledgementType)
+	if err != nil {
+		return nil, err
+	}
 	grants, err := jws.NewSigner(key, chain, identity.GrantType)
 	if err != nil {
 		return nil, err
@@ -62,7 +66,7 @@ func (s *Signer) use() (*keyed, error) {
 	if s.current != nil {
 		s.former = append([]*x509.Certificate{s.current.leaf}, s.former...)
 	}
-	s.current = &keyed{leaf: chain[0], receipts: receipts, grants: grants}
+	s.current = &keyed{leaf: chain[0], receipts: receipts, acknowledgements: acknowledgements, grants: grants}
 	return s.current, nil
 }
 
@@ -72,17 +76,36 @@ func (s *Signer) Receipt(r *receipt.Receipt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r.IssuedAt = s.now().UTC().Truncate(time.Millisecond)
-	id, err := NewID(r.IssuedAt)
+	if err := s.stamp(&r.ID, &r.IssuedAt); err != nil {
+		return "", err
+	}
+	return signed(k.receipts, r)
+}
+
+// Acknowledgement gives the acknowledgement its id and time and signs it.
+func (s *Signer) Acknowledgement(a *receipt.Acknowledgement) (string, error) {
+	k, err := s.use()
 	if err != nil {
 		return "", err
 	}
-	r.ID = id
-	payload, err := json.Marshal(r)
+	if err := s.stamp(&a.ID, &a.IssuedAt); err != nil {
+		return "", err
+	}
+	return signed(k.acknowledgements, a)
+}
+
+func (s *Signer) stamp(id *string, at *time.Time) (err error) {
+	*at = s.now().UTC().Truncate(time.Millisecond)
+	*id, err = NewID(*at)
+	return err
+}
+
+func signed(by *jws.Signer, v any) (string, error) {
+	payload, err := json.Marshal(v)
 	if err != nil {
 		return "", fmt.Errorf("receipt: %w", err)
 	}
-	return k.receipts.Sign(payload)
+	return by.Sign(payload)
 }
 
 // Grant signs the claims of an access token.

@@ -59,6 +59,8 @@ const (
 	CursorInvalid      Code = "cursor_invalid"
 	CursorForeign      Code = "cursor_of_another_caller"
 	ReceiptUnknown     Code = "receipt_unknown"
+	EventUnknown       Code = "event_unknown"
+	ProviderOnly       Code = "provider_only"
 	KafkaUnavailable   Code = "kafka_unavailable"
 	LedgerUnavailable  Code = "ledger_unavailable"
 	VaultUnavailable   Code = "vault_unavailable"
@@ -67,6 +69,8 @@ const (
 	ControlStale       Code = "control_stale"
 	PolicyNotAdopted   Code = "policy_not_adopted"
 	Overloaded         Code = "overloaded"
+
+	AcknowledgementUntaken Code = "acknowledgement_not_taken"
 
 	OrderInvalid   Code = "order_invalid"
 	OrderForged    Code = "order_forged"

@@ -219,6 +219,21 @@ var requests = []Entry{
 		"only the two parties of a release can read its receipt", "仅该次发放的双方可以查阅",
 	},
 	{
+		EventUnknown, http.StatusNotFound,
+		"the receipt covers no such record, or it has expired", "该回执不含此记录，或记录已过保存期",
+		"name the event_id of a record and the id of the receipt that came with it", "请填写记录的 event_id 及随其下发的回执编号",
+	},
+	{
+		ProviderOnly, http.StatusForbidden,
+		"only the provider of the product may see this", "仅提供部门可查看",
+		"ask with a certificate of the provider", "请使用提供部门的证书",
+	},
+	{
+		AcknowledgementUntaken, http.StatusBadRequest,
+		"the product takes no acknowledgements", "该目录条目不需要确认",
+		"acknowledge bulletins only", "仅通报类数据需要确认",
+	},
+	{
 		KafkaUnavailable, http.StatusServiceUnavailable,
 		"the province's Kafka does not answer", "消息队列暂不可用",
 		"repeat the request after the seconds of Retry-After; nothing is lost", "请按 Retry-After 重试，数据不会丢失",

@@ -89,16 +89,19 @@ type Product struct {
 	Classification  Classification `yaml:"classification"`      //
 	Visibility      Visibility     `yaml:"visibility,optional"` //
 
-	Providers     map[string]string             `yaml:"providers"`            // region → participant id
-	Rows          map[string][]string           `yaml:"rows,optional"`        // leaf path of an enum → the symbols that a row of this product may have
-	Key           []string                      `yaml:"key"`                  // leaf paths of the business key, in its order
-	DecisionTime  string                        `yaml:"decisionTime"`         // leaf path that orders the records of one key; equal ones go by version
-	Version       string                        `yaml:"version,optional"`     // leaf path of the provider's own version; without one the connector counts
-	Removals      map[string][]string           `yaml:"removals,optional"`    // leaf path of an enum → the symbols that make a record a removal
-	Embargo       string                        `yaml:"embargo,optional"`     // leaf path of the time before which no row leaves the connector
-	Sensitivity   map[string]redact.Sensitivity `yaml:"sensitivity,optional"` // leaf path → a tighter class
-	Partitions    int                           `yaml:"partitions"`           // of its topic
-	RetentionDays int                           `yaml:"retentionDays"`        // of its topic
+	Providers    map[string]string   `yaml:"providers"`         // region → participant id
+	Rows         map[string][]string `yaml:"rows,optional"`     // leaf path of an enum → the symbols that a row of this product may have
+	Key          []string            `yaml:"key"`               // leaf paths of the business key, in its order
+	DecisionTime string              `yaml:"decisionTime"`      // leaf path that orders the records of one key; equal ones go by version
+	Version      string              `yaml:"version,optional"`  // leaf path of the provider's own version; without one the connector counts
+	Removals     map[string][]string `yaml:"removals,optional"` // leaf path of an enum → the symbols that make a record a removal
+	// Acknowledgement is the leaf path of the time until which a consumer must
+	// acknowledge a record; without one the product takes no acknowledgements.
+	Acknowledgement string                        `yaml:"acknowledgement,optional"`
+	Embargo         string                        `yaml:"embargo,optional"`     // leaf path of the time before which no row leaves the connector
+	Sensitivity     map[string]redact.Sensitivity `yaml:"sensitivity,optional"` // leaf path → a tighter class
+	Partitions      int                           `yaml:"partitions"`           // of its topic
+	RetentionDays   int                           `yaml:"retentionDays"`        // of its topic
 }
 
 // HasPurpose says whether agreements may be made for a purpose.
@@ -286,6 +289,9 @@ func (c *productCheck) paths(leaves map[string]redact.Sensitivity) {
 	}
 	if c.p.Embargo != "" {
 		exists(c.p.Embargo, "embargo")
+	}
+	if c.p.Acknowledgement != "" {
+		exists(c.p.Acknowledgement, "acknowledgement")
 	}
 	for _, path := range slices.Sorted(maps.Keys(c.p.Rows)) {
 		exists(path, "rows", path)
