@@ -108,7 +108,53 @@ func TestReadme(t *testing.T) {
 		"bin/hub dev --once --json":                                    `"published":3`,
 		"bin/hub dev --once":                                           "All of it is true",
 	}
-	for _, command := range all[2:] {
+	runCommands(t, dir, all[2:], expected, wait)
+	for guide, expected := range guides {
+		t.Run(guide, func(t *testing.T) {
+			runCommands(t, dir, commands(t, filepath.Join("..", "..", "docs", "guides", guide)), expected, wait)
+		})
+	}
+	if found, err := filepath.Glob(filepath.Join("..", "..", "docs", "guides", "*.md")); err != nil || len(found) != len(guides)+1 {
+		t.Errorf("%d guides with their list, %d are run", len(found), len(guides))
+	}
+}
+
+// guides are the guides and what their commands print.
+var guides = map[string]map[string]string{
+	"complaints.md": {
+		"bin/hubctl sample consumer_complaint": "identifier_invalid",
+		"bin/connector check":                  "ok",
+		"bin/connector preview":                "200 rows: 196 would be published",
+		"bin/connector status":                 "consumer_complaint of cq-amr in 500000",
+		"bin/connector quarantine":             "identifier_invalid",
+		"bin/hubctl pull --region 500000 --product consumer_complaint --purpose complaint_handling": `"complainant":{"name":"测试`,
+		"bin/hubctl pull --region 500000 --product consumer_complaint --purpose complaint_analysis": "测***",
+		"bin/hubctl pull --region 500000 --product consumer_report":                                 `"clue":"测试：`,
+	},
+	"credit-lists.md": {
+		"bin/hubctl products --region 500000 --as sc-drc":                        "serious_violation_list",
+		"bin/hubctl products --region 500000 --as sc-drc serious_violation_list": "responsible.representative_id_no",
+		"bin/hubctl pull":           "receipt",
+		"bin/hubctl receipt verify": "and the body is the one that was released",
+		"grep -c":                   "1",
+		"grep '":                    `"removal_reason"`,
+	},
+	"bids.md": {
+		"bin/hubctl sample bid_result":                                "identifier_invalid",
+		"bin/connector preview":                                       "60 rows: 57 would be published",
+		"bin/connector status":                                        "bid_result of sc-trading in 510000",
+		"bin/connector quarantine":                                    "code_unknown",
+		"bin/hubctl pull --region 510000 --product bid_result":        `"bid_section_code"`,
+		"bin/hubctl pull --region 510000 --product bid_notice":        `"notice_no"`,
+		"bin/hubctl pull --region 510000 --product bid_market_entity": `"registered_capital"`,
+	},
+}
+
+// runCommands runs commands as a user types them, and waits for what is dropped
+// to be carried.
+func runCommands(t *testing.T, dir string, all []string, expected map[string]string, wait func(string)) {
+	t.Helper()
+	for _, command := range all {
 		cmd := exec.CommandContext(t.Context(), "sh", "-c", command)
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
@@ -124,8 +170,23 @@ func TestReadme(t *testing.T) {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%s: no %q in\n%s", command, want, out)
 		}
-		if strings.HasPrefix(command, "cp ") {
+		if strings.HasPrefix(command, "cp docs/examples/prices.csv ") {
 			wait("500000 price_quote read=505 published=493 quarantined=12 duplicates=0 released=493")
+		} else if words := strings.Fields(command); words[0] == "cp" {
+			waitCarried(t, filepath.Join(dir, words[2], filepath.Base(words[1])))
+		}
+	}
+}
+
+// waitCarried waits until a dropped file was carried: the demo then removes it.
+func waitCarried(t *testing.T, path string) {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s still lies there", path)
 		}
 	}
 }

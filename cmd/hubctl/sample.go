@@ -15,6 +15,7 @@ type sampleCommand struct {
 	Product string `arg:"" help:"Product of the catalogue, e.g. consumer_complaint."`
 	Region  string `default:"500000" placeholder:"CODE" help:"500000 Chongqing, 510000 Sichuan (${default})."`
 	Rows    int    `default:"1000" help:"How many rows (${default})."`
+	First   int    `default:"0" placeholder:"N" help:"Number of the first row (${default}): rows of other numbers have other keys."`
 	Faults  int    `default:"0" placeholder:"N" help:"Break every N-th row, in turn with each kind of fault (${default}: none). What was broken is told on standard error."`
 	Seed    uint64 `default:"1" help:"Same seed, same file (${default})."`
 	Format  string `default:"csv" enum:"csv,json,xlsx,xml" help:"csv, json (one object a line), xlsx or xml (rows at /data/record)."`
@@ -27,8 +28,8 @@ func (cmd *sampleCommand) Run(s *streams) error {
 	if !slices.Contains(sample.Products(), cmd.Product) {
 		return problem.New(problem.RequestInvalid, "no samples of %q: there are %s", cmd.Product, strings.Join(sample.Products(), ", "))
 	}
-	if cmd.Region != "500000" && cmd.Region != "510000" || cmd.Rows < 0 || cmd.Faults < 0 {
-		return problem.New(problem.RequestInvalid, "--region is 500000 or 510000; --rows and --faults are not negative")
+	if cmd.Region != "500000" && cmd.Region != "510000" || min(cmd.Rows, cmd.First, cmd.Faults) < 0 {
+		return problem.New(problem.RequestInvalid, "--region is 500000 or 510000; no number may be below zero")
 	}
 	faults, err := cmd.write(s.out)
 	if err != nil {
@@ -54,6 +55,6 @@ func (cmd *sampleCommand) write(out io.Writer) (faults map[problem.Code]int64, e
 		out = file
 	}
 	return sample.Write(out, sample.Format(cmd.Format), cmd.Product, sample.Options{
-		Region: cmd.Region, Rows: cmd.Rows, Seed: cmd.Seed, FaultEvery: cmd.Faults,
+		Region: cmd.Region, Rows: cmd.Rows, First: cmd.First, Seed: cmd.Seed, FaultEvery: cmd.Faults,
 	})
 }

@@ -172,7 +172,7 @@ func take(from *[]*entry, least int) *entry {
 
 // fresh is a new entry.
 func (s *listing) fresh(int) row {
-	n := s.entries
+	n := s.first + s.entries
 	s.entries++
 	first, last := lastDay.AddDate(-3, -6, 0), lastDay.AddDate(-1, -2, 0)
 	e := &entry{

@@ -16,6 +16,7 @@ type Options struct {
 	Region string // 500000 or 510000
 	Rows   int
 	Seed   uint64
+	First  int // number of the first row: samples of other numbers have other keys
 	// FaultEvery breaks every n-th row, in turn with each kind of fault; 0
 	// breaks none.
 	FaultEvery int
@@ -93,10 +94,10 @@ func Write(w io.Writer, format Format, product string, o Options) (map[problem.C
 		return nil, err
 	}
 	faults := map[problem.Code]int64{}
-	next := k.rows(&world{Rand: rand.New(rand.NewPCG(o.Seed, uint64(len(product)))), region: o.Region}) //nolint:gosec // samples, not secrets
+	next := k.rows(&world{Rand: rand.New(rand.NewPCG(o.Seed, uint64(len(product)))), region: o.Region, first: o.First}) //nolint:gosec // samples, not secrets
 	cells := make([]string, len(k.columns))
 	for i := range o.Rows {
-		r := next(i)
+		r := next(o.First + i)
 		o.plant(k.columns, r, i)
 		if o.FaultEvery > 0 && (i+1)%o.FaultEvery == 0 {
 			f := k.faults[(i/o.FaultEvery)%len(k.faults)]

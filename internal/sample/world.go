@@ -16,6 +16,7 @@ import (
 type world struct {
 	*rand.Rand
 	region string
+	first  int // number of the first row
 }
 
 // The last day that samples know of; they reach back from it.
