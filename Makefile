@@ -28,8 +28,13 @@ unit: ## Run the unit tests with the race detector: no network, under a minute
 
 .PHONY: e2e
 e2e: ## Run the tests that build and start the hub, kill it, and plant faults in it
-	$(GO) test -tags=e2e -timeout 20m ./internal/embedded ./internal/vault ./cmd/...
+	$(GO) test -tags=e2e -timeout 20m ./internal/embedded ./internal/vault ./connectors ./cmd/...
 	$(GO) test -tags=e2e -timeout 20m ./internal/mutants
+
+.PHONY: test-faults
+test-faults: ## Run the long suites whole: faults of 100,000 sample rows of each product, memory over 2,000,000 rows (an hour)
+	HUB_SAMPLE_ROWS=100000 $(GO) test -timeout 60m ./internal/sample
+	HUB_MEMORY_ROWS=2000000 $(GO) test -tags=e2e -timeout 120m -run 'TestMemoryIsFlat' ./connectors
 
 .PHONY: test-live
 test-live: clients ## Run the tests against real engines and the clients of others (see .ci/run for what they need)
