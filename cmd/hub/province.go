@@ -80,6 +80,9 @@ func (p *province) prepare(ctx context.Context) error {
 		return err
 	}
 	p.closing("operator of "+p.region, func(context.Context) error { return p.operator.Close() })
+	if _, _, err := p.secret(ctx, vault.RoleAuditor); err != nil { // for `hubctl credentials`
+		return err
+	}
 	return p.publishTrust(ctx)
 }
 
@@ -122,7 +125,12 @@ func (p *province) secret(ctx context.Context, role string) (roleID, file string
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", "", err
 	}
-	return roleID, file, os.WriteFile(file, []byte(secretID), 0o600)
+	if err := os.WriteFile(file, []byte(secretID), 0o600); err != nil {
+		return "", "", err
+	}
+	// For hubctl, which logs in as the same people.
+	login := fmt.Sprintf("address: %q\nroleID: %q\nsecretIDFile: %s\n", p.vault.address, roleID, role)
+	return roleID, file, replaceFile(file+".yaml", []byte(login), 0o600)
 }
 
 // publishTrust writes the province's roots down and signs the bundle that the

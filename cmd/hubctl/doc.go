@@ -14,5 +14,10 @@
 //	hubctl schema diff      show what changed between two schemas
 //	hubctl schema compat    hold a new schema against the published ones
 //	hubctl schema fingerprint   canonical form and fingerprints of a schema
+//	hubctl participant admit|enrol|renew|suspend|remove   participants, from the package to the end
+//	hubctl vault bootstrap  set a province's Vault up: only what is missing or differs
+//	hubctl vault rotate     a new version of the key that seals cursors
+//	hubctl vault secret     a wrapped secret id for a connector
+//	hubctl credentials      what ends when
 //	hubctl bench            compare speed with references, in one run
 package main

@@ -25,6 +25,10 @@ type commandLine struct {
 
 	Acknowledge      acknowledgeCommand      `cmd:"" help:"Acknowledge a bulletin to its issuer."`
 	Acknowledgements acknowledgementsCommand `cmd:"" help:"List who acknowledged our own bulletins, and when."`
+
+	Participant participantCommand `cmd:"" help:"Admit, enrol, renew, suspend, remove participants."`
+	Vault       vaultCommand       `cmd:"" help:"Set Vault up, rotate, hand out connectors' secrets."`
+	Credentials credentialsCommand `cmd:"" help:"Show every certificate, token, secret id and key version with its end; red before it, not after."`
 }
 
 // streams is where a command reads from and writes to.

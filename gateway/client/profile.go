@@ -19,6 +19,13 @@ type Profile struct {
 	Certificate string           `yaml:"certificate"` // PEM, leaf first
 	Key         string           `yaml:"key"`         // PEM, PKCS #8
 	Gateways    []ProfileGateway `yaml:"gateways"`
+	Vault       *ProfileVault    `yaml:"vault,optional"` // where the certificate is renewed
+}
+
+// ProfileVault is the Vault or OpenBao of the participant's province.
+type ProfileVault struct {
+	Address string `yaml:"address"`
+	Roots   string `yaml:"roots,optional"` // PEM; default: the system's authorities
 }
 
 // ProfileGateway is one province's gateway.
@@ -42,6 +49,9 @@ func LoadProfile(path string) (*Profile, error) {
 	files := []*string{&p.Certificate, &p.Key}
 	for i := range p.Gateways {
 		files = append(files, &p.Gateways[i].Roots)
+	}
+	if p.Vault != nil && p.Vault.Roots != "" {
+		files = append(files, &p.Vault.Roots)
 	}
 	for _, f := range files {
 		if !filepath.IsAbs(*f) {

@@ -65,6 +65,7 @@ const (
 	LedgerUnavailable  Code = "ledger_unavailable"
 	VaultUnavailable   Code = "vault_unavailable"
 	WrappingUsed       Code = "wrapping_token_used"
+	CredentialEnding   Code = "credential_ending"
 	QuotaUnavailable   Code = "quota_unavailable"
 	ControlStale       Code = "control_stale"
 	PolicyNotAdopted   Code = "policy_not_adopted"

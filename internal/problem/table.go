@@ -254,6 +254,11 @@ var requests = []Entry{
 		"have the operator revoke what was wrapped, find out who opened it, and issue another", "请平台运维吊销被封装的凭据，查明使用者后重新签发",
 	},
 	{
+		CredentialEnding, 0,
+		"a credential is about to end and nothing has taken its place", "有凭据即将到期且尚未更新",
+		"renew it, or find out why what renews it by itself did not; see hubctl credentials", "请更新该凭据，或查明未自动更新的原因；参见 hubctl credentials",
+	},
+	{
 		QuotaUnavailable, http.StatusServiceUnavailable,
 		"the quota store does not answer", "额度服务暂不可用",
 		"repeat the request after the seconds of Retry-After", "请按 Retry-After 重试",
