@@ -304,7 +304,12 @@ func TestMayKnow(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	everyone := "cq-amr cq-commerce cq-court cq-drc cq-emergency cq-stats cq-trading sc-amr sc-commerce sc-court sc-drc sc-emergency sc-stats sc-trading"
+	all := cat.Participants()
+	ids := make([]string, len(all))
+	for i, q := range all {
+		ids[i] = q.ID
+	}
+	everyone := strings.Join(ids, " ")
 	for args, want := range map[string]string{
 		"price_quote 500000":        everyone,
 		"price_quote 520000":        "",

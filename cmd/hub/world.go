@@ -85,10 +85,10 @@ func (w *world) products(region string) []*catalogue.Product {
 	return out
 }
 
-// participants are those of a region.
+// participants are those of a region that are admitted now.
 func (w *world) participants(region string) []*catalogue.Participant {
 	all := w.catalogue.Participants()
-	return slices.DeleteFunc(all, func(p *catalogue.Participant) bool { return p.Region != region })
+	return slices.DeleteFunc(all, func(p *catalogue.Participant) bool { return p.Region != region || !p.ValidAt(time.Now()) })
 }
 
 // checkDrops holds the files to be carried against the catalogue.

@@ -179,6 +179,7 @@ func (l *loader) readParticipants(dir fs.FS) {
 		l.cat.byParticipant[p.ID] = p
 		l.cat.participants = append(l.cat.participants, p)
 	}
+	l.checkSuccessors(doc, file.Participants)
 	slices.SortFunc(l.cat.participants, func(a, b *Participant) int { return strings.Compare(a.ID, b.ID) })
 }
 

@@ -38,7 +38,9 @@ const (
 	shippedProducts = "abnormal_operation_list administrative_penalty administrative_penalty_person bid_market_entity bid_notice bid_result " +
 		"consumer_complaint consumer_report general_tax_violation_list incentive_list judgment_defaulter_list judgment_defaulter_person_list " +
 		"major_tax_violation_list major_tax_violation_person_list price_bulletin price_quote serious_violation_list serious_violation_person_list"
-	shippedParticipants = "cq-amr cq-commerce cq-court cq-drc cq-emergency cq-stats cq-trading sc-amr sc-commerce sc-court sc-drc sc-emergency sc-stats sc-trading"
+	shippedParticipants = "cq-amr cq-bigdata cq-civil cq-commerce cq-court cq-customs cq-drc cq-ecology cq-emergency cq-health cq-housing cq-ip " +
+		"cq-pboc cq-pboc-former cq-police cq-procuratorate cq-stats cq-trading cq-trading-supervision sc-amr sc-bigdata sc-civil sc-commerce " +
+		"sc-court sc-customs sc-drc sc-ecology sc-emergency sc-health sc-housing sc-ip sc-pboc sc-pboc-former sc-police sc-procuratorate sc-stats sc-trading"
 )
 
 func TestShipped(t *testing.T) {

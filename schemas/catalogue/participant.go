@@ -27,6 +27,7 @@ type Participant struct {
 	// last day in China on which it is admitted; nil is without a bound.
 	ValidFrom *time.Time `yaml:"validFrom,optional"`
 	ValidTo   *time.Time `yaml:"validTo,optional"`
+	Successor string     `yaml:"successor,optional"` // id of who took its tasks over when its term ended
 }
 
 // ValidAt says whether the participant is admitted at an instant.
@@ -75,6 +76,9 @@ func (c *participantCheck) check() {
 	if c.p.ValidFrom != nil && c.p.ValidTo != nil && c.p.ValidTo.Before(*c.p.ValidFrom) {
 		c.fault("it ends before it begins", "validTo")
 	}
+	if c.p.Successor != "" && c.p.ValidTo == nil {
+		c.fault("who has a successor has a last day", "successor")
+	}
 	c.name(c.p.NameZH, "nameZH")
 	c.name(c.p.NameEN, "nameEN")
 	for i, alias := range c.p.Aliases {
@@ -90,4 +94,49 @@ func (c *participantCheck) name(name string, path ...any) {
 		return
 	}
 	c.names[name] = c.p.ID
+}
+
+// checkSuccessors holds that who took over exists, on the same side, and that
+// the chain ends.
+func (l *loader) checkSuccessors(doc *yamlfile.Document, participants []Participant) {
+	for i := range participants {
+		p := &participants[i]
+		if p.Successor == "" {
+			continue
+		}
+		fault := func(text string) {
+			l.faults = append(l.faults, doc.Fault(p.ID+": "+text, "participants", i, "successor"))
+		}
+		next, steps := p, 0
+		for next.Successor != "" && steps <= len(participants) {
+			after, ok := l.cat.byParticipant[next.Successor]
+			if !ok {
+				fault(fmt.Sprintf("its successor %q is not in %s", next.Successor, participantsFile))
+				break
+			}
+			next, steps = after, steps+1
+		}
+		switch {
+		case steps > len(participants):
+			fault("its successors lead in a circle")
+		case next.Region != p.Region:
+			fault("its successor belongs to another region")
+		}
+	}
+}
+
+// Named finds the participant that a name means, its own or an alias, and of
+// one whose term has ended who holds its tasks at an instant; false if the name
+// is nobody's or its holder is not admitted then.
+func (c *Catalogue) Named(name string, at time.Time) (*Participant, bool) {
+	for _, p := range c.participants {
+		if p.NameZH != name && p.NameEN != name && !slices.Contains(p.Aliases, name) {
+			continue
+		}
+		for !p.ValidAt(at) && p.Successor != "" {
+			p = c.byParticipant[p.Successor] // Load made sure that it ends
+		}
+		return p, p.ValidAt(at)
+	}
+	return nil, false
 }
