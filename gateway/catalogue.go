@@ -2,7 +2,7 @@ package gateway
 
 import (
 	"context"
-	"time"
+	"net/http"
 
 	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
@@ -12,30 +12,6 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
-
-// Grant gives a token to whom a certificate identifies. clientID may be left
-// out; if it is given it must be the participant's.
-func (g *Gateway) Grant(ctx context.Context, c Credentials, clientID string, sign func([]byte) (string, error)) (token string, life time.Duration, err error) {
-	snap, err := g.Snapshot()
-	if err != nil {
-		return "", 0, err
-	}
-	now := g.Now()
-	caller, err := g.certified(ctx, snap, c, now)
-	if err == nil && clientID != "" && clientID != caller.Participant {
-		err = problem.New(problem.ClientMismatch, "")
-	}
-	if err != nil {
-		g.Failures.Note("", c.Address.String(), problem.CodeOf(err), now)
-		return "", 0, err
-	}
-	id, err := g.NewID(now)
-	if err != nil {
-		return "", 0, err
-	}
-	token, err = snap.Authority.Grant(caller, id, now, sign)
-	return token, identity.GrantLife, err
-}
 
 // Products are the products that a caller may know of.
 func (g *Gateway) Products(ctx context.Context, c Credentials) ([]*catalogue.Product, error) {
@@ -66,7 +42,7 @@ func (g *Gateway) Topics(ctx context.Context, c Credentials) ([]*catalogue.Produ
 
 func (g *Gateway) known(snap *Snapshot, caller identity.Caller) (known []*catalogue.Product) {
 	for _, p := range snap.Catalogue.Products() {
-		if snap.Policies.MayKnow(caller.Participant, p, g.Region) {
+		if caller.Within(p.ID) && snap.Policies.MayKnow(caller.Participant, p, g.Region) {
 			known = append(known, p)
 		}
 	}
@@ -93,8 +69,11 @@ func (g *Gateway) Product(ctx context.Context, c Credentials, id string) (*Produ
 		return nil, err
 	}
 	p, ok := snap.Catalogue.Product(id)
-	if !ok || !snap.Policies.MayKnow(caller.Participant, p, g.Region) {
-		return nil, problem.New(problem.ProductUnknown, "")
+	switch {
+	case !ok || !snap.Policies.MayKnow(caller.Participant, p, g.Region):
+		return nil, g.noted(caller, c, problem.New(problem.ProductUnknown, ""))
+	case !caller.Within(p.ID):
+		return nil, g.noted(caller, c, problem.New(problem.TokenScope, ""))
 	}
 	schema, ok := snap.Schemas.Schema(p.Schema)
 	if !ok {
@@ -119,10 +98,18 @@ func (g *Gateway) Receipt(ctx context.Context, c Credentials, id string) (string
 	}
 	e, err := g.Ledger.Find(ctx, id)
 	if err != nil {
-		return "", err
+		return "", g.noted(caller, c, err)
 	}
 	if e.Kind != receipt.Release && e.Kind != receipt.Acknowledged || caller.Participant != e.Consumer && caller.Participant != e.Provider {
-		return "", problem.New(problem.ReceiptUnknown, "")
+		return "", g.noted(caller, c, problem.New(problem.ReceiptUnknown, ""))
 	}
 	return e.Receipt, nil
+}
+
+// noted counts what a known caller is refused beside records, for the ledger.
+func (g *Gateway) noted(caller identity.Caller, c Credentials, err error) error {
+	if code := problem.CodeOf(err); code.Entry().Status < http.StatusInternalServerError {
+		g.Failures.Note(caller.Participant, c.Address.String(), code, g.Now())
+	}
+	return err
 }

@@ -53,65 +53,14 @@ func (x *exchange) identify(ctx context.Context) error {
 	return err
 }
 
-// Identify finds out who calls: admission of the address, the certificate, the
-// grant, admission of the caller. A refusal is counted for the ledger.
-func (g *Gateway) Identify(ctx context.Context, snap *Snapshot, c Credentials, now time.Time) (identity.Caller, error) {
-	caller, err := g.certified(ctx, snap, c, now)
-	if err == nil {
-		err = snap.Authority.CheckGrant(c.Token, caller, now)
-	}
-	return g.admitted(ctx, caller, c, err, now)
-}
-
-// Recognise is Identify for what tells of schemas and never of records: the
-// certificate is enough, because a Kafka client cannot renew a grant. A grant
-// that is presented is checked all the same.
-func (g *Gateway) Recognise(ctx context.Context, snap *Snapshot, c Credentials, now time.Time) (identity.Caller, error) {
-	caller, err := g.certified(ctx, snap, c, now)
-	if err == nil && c.Token != "" {
-		err = snap.Authority.CheckGrant(c.Token, caller, now)
-	}
-	return g.admitted(ctx, caller, c, err, now)
-}
-
-// admitted is the end of both: the caller, if it may come now, or the counted
-// refusal.
-func (g *Gateway) admitted(ctx context.Context, caller identity.Caller, c Credentials, err error, now time.Time) (identity.Caller, error) {
-	known := ""
-	if err == nil {
-		known = caller.Participant
-		err = g.Admission.AdmitCaller(ctx, caller.Participant)
-	}
-	if err != nil {
-		g.Failures.Note(known, c.Address.String(), problem.CodeOf(err), now)
-		return identity.Caller{}, err
-	}
-	return caller, nil
-}
-
-func (g *Gateway) certified(ctx context.Context, snap *Snapshot, c Credentials, now time.Time) (identity.Caller, error) {
-	if err := g.Admission.AdmitAddress(ctx, c.Address); err != nil {
-		return identity.Caller{}, err
-	}
-	peer, err := identity.Authenticate(snap.Trust, c.Chain, now)
-	if err != nil {
-		return identity.Caller{}, err
-	}
-	if s, revoked := snap.Control.Revoked(peer.Thumbprint); revoked {
-		return identity.Caller{}, problem.New(problem.CertificateRevoked, "since %s", s.Since.Format(time.RFC3339))
-	}
-	caller, err := identity.Admit(peer, snap.Catalogue, now)
-	if s := snap.Control.Participant(caller.Participant); err == nil && s.Effect != control.Good {
-		return identity.Caller{}, problem.New(problem.CallerSuspended, "participant %s is %s since %s", caller.Participant, s.Effect, s.Since.Format(time.RFC3339))
-	}
-	return caller, err
-}
-
 // decide is step 12. What the caller may not know of does not exist for it.
 func (x *exchange) decide(ctx context.Context) error {
 	product, ok := x.snap.Catalogue.Product(x.req.Product)
 	if !ok || !x.snap.Policies.MayKnow(x.caller.Participant, product, x.Region) {
 		return problem.New(problem.ProductUnknown, "")
+	}
+	if !x.caller.Within(product.ID) {
+		return problem.New(problem.TokenScope, "")
 	}
 	x.product = product
 	if x.req.Limit < 1 || x.req.Limit > feed.MaxRecords {

@@ -12,6 +12,7 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/quota"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
+	"github.com/chuanyu-exchange/hub/gateway/replay"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/policies"
 	"github.com/chuanyu-exchange/hub/schemas"
@@ -26,6 +27,7 @@ type Snapshot struct {
 	Schemas    *schemas.Set
 	Policies   *policies.Set
 	Trust      *identity.Trust
+	Status     identity.Status // what other authorities revoked; nil: nothing is known
 	Authority  identity.Authority
 	Control    *control.State      // what the operators ordered
 	CursorKeys []receipt.CursorKey // seal with the first, open with all
@@ -95,6 +97,12 @@ type Gateway struct {
 	Now       func() time.Time
 	NewID     func(time.Time) (string, error)
 	Logger    *slog.Logger
+	// Replays remembers client assertions; nil: none is taken.
+	Replays replay.Store
+	// SignOrder signs what the gateway itself orders: that a token is revoked.
+	SignOrder func(control.Order) (string, error)
+	// Proxies are those that may pass client certificates on, by their names.
+	Proxies []string
 
 	views viewCache
 }
@@ -115,7 +123,7 @@ type Request struct {
 
 // Credentials is what a caller presents.
 type Credentials struct {
-	Chain   []*x509.Certificate // of the TLS connection, leaf first
+	Chain   []*x509.Certificate // leaf first; see [Gateway.Chain]
 	Token   string              // Bearer
 	Address netip.Addr
 }

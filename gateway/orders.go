@@ -17,7 +17,11 @@ func (g *Gateway) Order(ctx context.Context, c Credentials, signed string) (cont
 	if _, err := g.operator(ctx, c); err != nil {
 		return control.Outcome{}, err
 	}
-	return g.Orders.Submit(ctx, signed)
+	out, err := g.Orders.Submit(ctx, signed)
+	if err != nil { // one that cannot hold is not even in the control log
+		g.Failures.Note("", c.Address.String(), problem.CodeOf(err), g.Now())
+	}
+	return out, err
 }
 
 // ControlState is what the operators ordered, for operators of any duty.
@@ -40,7 +44,7 @@ func (g *Gateway) operator(ctx context.Context, c Credentials) (*Snapshot, error
 	err = g.Admission.AdmitAddress(ctx, c.Address)
 	if err == nil {
 		var peer identity.Peer
-		peer, err = identity.AuthenticateOperator(snap.Trust, g.Region, c.Chain, now)
+		peer, err = identity.AuthenticateOperator(snap.Trust, snap.Status, g.Region, c.Chain, now)
 		if s, revoked := snap.Control.Revoked(peer.Thumbprint); err == nil && revoked {
 			err = problem.New(problem.CertificateRevoked, "since %s", s.Since.Format(time.RFC3339))
 		}

@@ -1,13 +1,13 @@
 package gateway
 
 import (
-	"crypto/x509"
 	"log/slog"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/control"
+	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
@@ -15,20 +15,21 @@ import (
 // Composer makes the snapshots of a replica: what it was started with, under
 // what the operators ordered, with the keys of the hour. It is safe for concurrent use.
 type Composer struct {
+	// Region is the replica's own.
+	Region string
 	// Started is what does not change while the replica runs. Its Trust holds
-	// the province's own authorities; those of the other come from bundles.
+	// the province's own authorities; those of the other come from bundles, and
+	// so do authorities outside of the exchange.
 	Started Snapshot
 	// State is what the control log comes to; see control.Log.
 	State func() (*control.State, error)
-	// Open checks another province's bundle again, at a time, and gives its
-	// authorities and its end.
-	Open func(compact, region string, at time.Time) (roots []*x509.Certificate, notAfter time.Time, err error)
+	// Open checks a province's bundle again, at a time.
+	Open func(compact, region string, at time.Time) (*identity.Bundle, error)
 	// CursorKeys are those of now: seal with the first, open with all. nil:
 	// those of Started, for good.
 	CursorKeys func() []receipt.CursorKey
-
-	Now    func() time.Time
-	Logger *slog.Logger
+	Now        func() time.Time
+	Logger     *slog.Logger
 
 	last atomic.Pointer[composed]
 }
@@ -72,12 +73,12 @@ func (c *Composer) compose(state *control.State, keys []receipt.CursorKey, now t
 	out := &composed{state: state, until: now.Add(time.Hour), snapshot: &snap}
 	snap.Control = state
 	for _, b := range state.Bundles() {
-		roots, notAfter, err := c.Open(b.Compact, b.Region, now)
+		trust, notAfter, err := c.trust(snap.Trust, b, now)
 		if err != nil { // it ended: nobody of that province is believed any more
 			c.Logger.Warn("trust bundle", slog.String("region", b.Region), slog.String("problem", problem.From(err).LogText()))
 			continue
 		}
-		snap.Trust = snap.Trust.With(b.Region, roots)
+		snap.Trust = trust
 		if notAfter.Before(out.until) {
 			out.until = notAfter
 		}
@@ -86,4 +87,22 @@ func (c *Composer) compose(state *control.State, keys []receipt.CursorKey, now t
 		out.err = problem.New(problem.PolicyNotAdopted, "adopted is %q, this replica holds %s", adopted, held)
 	}
 	return out
+}
+
+// trust is t with what a bundle says. Of the replica's own province it changes
+// the authorities outside of the exchange and the clients: the roots, which
+// certify the gateways themselves, are what the replica was started with.
+func (c *Composer) trust(t *identity.Trust, b control.Bundle, now time.Time) (*identity.Trust, time.Time, error) {
+	opened, err := c.Open(b.Compact, b.Region, now)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	authorities, err := opened.Authorities()
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if b.Region == c.Region {
+		return t.Extended(b.Region, authorities), opened.NotAfter, nil
+	}
+	return t.With(b.Region, authorities), opened.NotAfter, nil
 }

@@ -56,24 +56,15 @@ func (p *province) startControl(ctx context.Context, started *gateway.Snapshot, 
 	}
 	p.closing("control log of "+p.region, log.Close)
 	p.background(log.Run, func(ctx context.Context) { p.announce(ctx, log, vouching) })
-	composer := &gateway.Composer{
-		Started: *started, State: log.State, Now: time.Now, Logger: p.logger,
-		Open: func(compact, region string, at time.Time) ([]*x509.Certificate, time.Time, error) {
-			b, err := p.openBundle(compact, region, at)
-			if err != nil {
-				return nil, time.Time{}, err
-			}
-			roots, err := b.Certificates()
-			return roots, b.NotAfter, err
-		},
-	}
+	composer := &gateway.Composer{Region: p.region, Started: *started, State: log.State, Now: time.Now, Logger: p.logger, Open: p.openBundle}
 	return log, composer, p.firstOrders(ctx, log)
 }
 
-// openBundle checks a bundle with the key that the two provinces exchanged.
+// openBundle checks a bundle with the key that the two provinces exchanged; one
+// of the province's own, with its own.
 func (p *province) openBundle(compact, region string, at time.Time) (*identity.Bundle, error) {
 	for _, other := range p.provinces {
-		if other.region == region && other != p {
+		if other.region == region {
 			return identity.OpenBundle(compact, region, other.key, at)
 		}
 	}

@@ -16,13 +16,17 @@ import (
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway"
+	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/feed"
 	"github.com/chuanyu-exchange/hub/gateway/httpapi"
 	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/ledger"
 	"github.com/chuanyu-exchange/hub/gateway/quota"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
+	"github.com/chuanyu-exchange/hub/gateway/replay"
+	"github.com/chuanyu-exchange/hub/gateway/revocation"
 	"github.com/chuanyu-exchange/hub/gateway/signing"
+	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/redis"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
 	"github.com/chuanyu-exchange/hub/internal/vault"
@@ -41,12 +45,19 @@ type gatewayProcess struct {
 var (
 	perAddress = quota.PerMinute(6000)
 	perCaller  = quota.PerMinute(6000)
+	// Each revocation of a token stands in the control log for good.
+	perRevocation = quota.PerMinute(10)
 )
 
 const (
 	maxQuotaKeys = 100_000
 	maxSubjects  = 1_000_000
 	maxDataKeys  = 1024
+	maxReplays   = 100_000
+
+	// revocationEvery is how often an authority is asked what it revoked. What
+	// must act at once is an order.
+	revocationEvery = 30 * time.Second
 )
 
 // startGateway wires one replica: identity and signing key from Vault, ledger
@@ -76,12 +87,12 @@ func (p *province) startGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	orders, composer, err := p.startControl(ctx, started, vouching)
+	status, orders, composer, err := p.decidedOver(ctx, started, vouching)
 	if err != nil {
-		return fmt.Errorf("control log: %w", err)
+		return err
 	}
 	composer.CursorKeys = func() []receipt.CursorKey { return cursorKeys(cursors.Keys()) }
-	store, subjects, err := p.quotaStores(ctx)
+	stores, err := p.openStores(ctx)
 	if err != nil {
 		return err
 	}
@@ -93,14 +104,14 @@ func (p *province) startGateway(ctx context.Context) error {
 	local := quota.NewMemory(maxQuotaKeys, time.Now)
 	g := &gateway.Gateway{
 		Region: p.region, Snapshot: composer.Snapshot, Orders: orders,
-		Admission: quota.Admission{Store: local, PerAddress: perAddress, PerCaller: perCaller},
-		Quota:     quota.Degrade{Shared: store, Local: local}, Subjects: subjects, Reader: feed.New(p.kafka),
+		Admission: quota.Admission{Store: local, PerAddress: perAddress, PerCaller: perCaller, PerRevocation: perRevocation},
+		Quota:     quota.Degrade{Shared: stores.quota, Local: local}, Subjects: stores.subjects, Replays: stores.replays, Reader: feed.New(p.kafka),
 		Unseal: sealed.NewOpener(secrets.UnwrapDataKey, maxDataKeys), Signer: signer, Ledger: process.ledger, Failures: failures,
-		Now: time.Now, NewID: signing.NewID, Logger: p.logger,
+		SignOrder: signOrders(vouching), Now: time.Now, NewID: signing.NewID, Logger: p.logger,
 	}
 	metrics := httpapi.NewMetrics(p.region)
 	api := &httpapi.API{Gateway: g, Keys: signer, Subjects: p.world.subjects, Metrics: metrics, Logger: p.logger}
-	p.background(func(ctx context.Context) { _ = serving.Run(ctx) }, func(ctx context.Context) { _ = vouching.Run(ctx) }, cursors.Run,
+	p.background(status.Run, func(ctx context.Context) { _ = serving.Run(ctx) }, func(ctx context.Context) { _ = vouching.Run(ctx) }, cursors.Run,
 		func(ctx context.Context) { p.flushFailures(ctx, failures) })
 	p.serve(listener, api.Server(serving.TLSCertificate)) // closed before what it calls
 	p.gateway = process
@@ -117,6 +128,30 @@ func cursorKeys(keys []vault.SharedKey) []receipt.CursorKey {
 		out[i] = receipt.CursorKey{Version: k.Version, Key: k.Key}
 	}
 	return out
+}
+
+// decidedOver makes what requests are decided over: what the gateway was
+// started with, under the operators' orders and what authorities revoked.
+func (p *province) decidedOver(ctx context.Context, started *gateway.Snapshot, vouching *vault.Identity) (*revocation.Fetcher, *control.Log, *gateway.Composer, error) {
+	var composer *gateway.Composer
+	status := revocation.New(revocation.Config{
+		Sources: func() []identity.Source { return sources(composer) }, Every: revocationEvery, Now: time.Now, Logger: p.logger,
+	})
+	started.Status = status
+	orders, composer, err := p.startControl(ctx, started, vouching)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("control log: %w", err)
+	}
+	status.Refresh(ctx) // so that the first caller need not come twice
+	return status, orders, composer, nil
+}
+
+// signOrders signs what the gateway itself orders.
+func signOrders(vouching *vault.Identity) func(control.Order) (string, error) {
+	return func(o control.Order) (string, error) {
+		c := vouching.Current()
+		return o.Sign(time.Now(), c.Key, c.Chain)
+	}
 }
 
 // rotating is what is exchanged while the gateway runs: what it serves TLS
@@ -144,7 +179,7 @@ func (p *province) rotating(ctx context.Context, secrets *vault.Client) (serving
 // startedWith is what requests are decided over before any order: of the other
 // province nobody is believed yet.
 func (p *province) startedWith(ctx context.Context, secrets *vault.Client, issuer string) (*gateway.Snapshot, error) {
-	trust := identity.NewTrust(map[string][]*x509.Certificate{p.region: p.roots})
+	trust := identity.NewTrust(map[string]identity.Authorities{p.region: {Roots: p.roots, Names: p.names(), Status: p.status()}})
 	s := &gateway.Snapshot{
 		Catalogue: p.world.catalogue, Schemas: p.world.schemas, Policies: p.world.policies, Trust: trust,
 		Authority: identity.Authority{Region: p.region, Issuer: issuer, Roots: trust.Roots(p.region)}, HashKeys: map[string][]byte{},
@@ -159,16 +194,34 @@ func (p *province) startedWith(ctx context.Context, secrets *vault.Client, issue
 	return s, nil
 }
 
-func (p *province) quotaStores(ctx context.Context) (quota.Store, quota.SubjectStore, error) {
+// sources are the authorities that the trust of now says to ask.
+func sources(c *gateway.Composer) []identity.Source {
+	snap, err := c.Snapshot()
+	if snap == nil || err != nil && problem.CodeOf(err) != problem.PolicyNotAdopted {
+		return nil
+	}
+	return snap.Trust.Sources()
+}
+
+// stores is what replicas share: in Redis, or, for one replica, in the process.
+type stores struct {
+	quota    quota.Store
+	subjects quota.SubjectStore
+	replays  replay.Store
+}
+
+func (p *province) openStores(ctx context.Context) (stores, error) {
 	if p.cmd.Redis == "" {
-		return quota.NewMemory(maxQuotaKeys, time.Now), quota.NewMemorySubjects(maxSubjects, time.Now), nil
+		return stores{
+			quota.NewMemory(maxQuotaKeys, time.Now), quota.NewMemorySubjects(maxSubjects, time.Now), replay.NewMemory(maxReplays, time.Now),
+		}, nil
 	}
 	c, err := redis.Open(ctx, redis.Config{URL: p.cmd.Redis, Prefix: "hub:" + p.region + ":"})
 	if err != nil {
-		return nil, nil, err
+		return stores{}, err
 	}
 	p.closing("redis of "+p.region, func(context.Context) error { return c.Close() })
-	return c.QuotaStore(), c.SubjectStore(), nil
+	return stores{c.QuotaStore(), c.SubjectStore(), c.ReplayStore()}, nil
 }
 
 // serve serves until close, and then lets requests on their way end.

@@ -146,7 +146,7 @@ func (p *province) publishTrust(ctx context.Context) (err error) {
 		return err
 	}
 	now := time.Now()
-	b := identity.Bundle{Region: p.region, Version: now.Unix(), IssuedAt: now.UTC(), NotAfter: now.AddDate(1, 0, 0).UTC()}
+	b := identity.Bundle{Region: p.region, Version: now.Unix(), IssuedAt: now.UTC(), NotAfter: now.AddDate(1, 0, 0).UTC(), Names: p.names(), Status: p.status()}
 	for _, c := range p.roots {
 		b.Roots = append(b.Roots, c.Raw)
 	}
@@ -155,6 +155,20 @@ func (p *province) publishTrust(ctx context.Context) (err error) {
 		return err
 	}
 	return os.WriteFile(filepath.Join(p.dir, "trust-bundle.jws"), []byte(p.bundle+"\n"), 0o600)
+}
+
+// names are the participants of the province: whom its authorities may name.
+func (p *province) names() []string {
+	var out []string
+	for _, participant := range p.world.participants(p.region) {
+		out = append(out, participant.ID)
+	}
+	return out
+}
+
+// status is where the province's Vault publishes what it revoked.
+func (p *province) status() identity.Sources {
+	return identity.Sources{CRL: []string{p.vault.address + "/v1/" + vault.ProvinceMounts(p.region).PKI + "/crl"}}
 }
 
 func (p *province) tellPort(what string, wanted int, address string) {

@@ -3,12 +3,13 @@ package control
 import "github.com/chuanyu-exchange/hub/internal/spiffe"
 
 // may says whether a signer may give an order of a kind in a region. A gateway
-// announces its own key and orders nothing.
+// announces its own key and says which of its tokens are revoked; it orders
+// nothing else.
 func may(signer spiffe.Name, region string, kind Kind) bool {
 	if signer.Region != region {
 		return false
 	}
-	if kind == AnnounceKey {
+	if kind.byGateway() {
 		return signer.Role == spiffe.Signing
 	}
 	return signer.Role == spiffe.Operator && signer.Duty == dutyOf(kind)

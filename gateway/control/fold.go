@@ -32,8 +32,8 @@ type Outcome struct {
 type Rules struct {
 	Region string
 	Roots  *x509.CertPool // that certify operators and gateways of the province
-	// OpenBundle checks another province's trust bundle as of a time, and
-	// gives its version.
+	// OpenBundle checks a province's trust bundle as of a time, and gives its
+	// version.
 	OpenBundle func(compact, region string, at time.Time) (version int64, err error)
 }
 
@@ -112,7 +112,7 @@ func (r *Rules) admit(s *State, e *Entry, o *Order, signer spiffe.Name, thumbpri
 }
 
 func whose(k Kind) string {
-	if k == AnnounceKey {
+	if k.byGateway() {
 		return "the gateway"
 	}
 	return string(dutyOf(k))
@@ -152,6 +152,8 @@ func (c *change) apply() error {
 		return c.approve()
 	case AnnounceKey:
 		return c.announce()
+	case RevokeToken:
+		return c.revokeToken()
 	}
 	return problem.New(problem.OrderInvalid, "kind %q", shown(string(c.order.Kind)))
 }
@@ -178,11 +180,12 @@ func (c *change) standing(to Effect) Standing {
 	return Standing{Subject: c.order.Subject, Effect: to, Since: c.at, By: c.by, Reason: c.order.Reason, Order: c.order.ID}
 }
 
-// bundle takes another province's trust bundle. An older one never replaces a
-// newer one.
+// bundle takes a province's trust bundle: another's, or, for authorities
+// outside of the exchange and clients' keys, one's own. An older one never
+// replaces a newer one.
 func (c *change) bundle() error {
 	region := c.order.Subject
-	if region == c.rules.Region || c.rules.OpenBundle == nil {
+	if c.rules.OpenBundle == nil {
 		return problem.New(problem.OrderInvalid, "a trust bundle of %s is not adopted here", region)
 	}
 	version, err := c.rules.OpenBundle(c.order.Bundle, region, c.at)
@@ -239,6 +242,30 @@ func (c *change) announce() error {
 		}
 	}
 	c.state.keys[id] = Key{Certificate: c.leaf, Since: c.at}
+	return nil
+}
+
+// longestToken bounds how long a revoked token is remembered.
+const longestToken = time.Hour
+
+// revokeToken remembers a token until it ends by itself. Those that ended are
+// tidied by the log's own time, so everywhere alike.
+func (c *change) revokeToken() error {
+	tokens := c.state.tokens
+	switch {
+	case !c.order.Until.After(c.at):
+		return problem.New(problem.OrderConflict, "the token ended by itself")
+	case c.order.Until.After(c.at.Add(longestToken)):
+		return problem.New(problem.OrderInvalid, "until lies more than %s ahead", longestToken)
+	case !tokens[c.order.Subject].IsZero():
+		return problem.New(problem.OrderConflict, "the token is revoked")
+	}
+	for id, until := range tokens {
+		if !until.After(c.at.Add(-maxSkew)) {
+			delete(tokens, id)
+		}
+	}
+	tokens[c.order.Subject] = c.order.Until.UTC()
 	return nil
 }
 

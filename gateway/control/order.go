@@ -35,11 +35,16 @@ const (
 	ProposePolicy      Kind = "policy_propose"
 	ApprovePolicy      Kind = "policy_approve"
 	AnnounceKey        Kind = "key_announce" // by a gateway, of its own signing key
+	RevokeToken        Kind = "token_revoke" // by a gateway, for the participant that it was issued to
 )
+
+// byGateway says whether gateways give the order, and no operator.
+func (k Kind) byGateway() bool { return k == AnnounceKey || k == RevokeToken }
 
 // Order is what an operator signs. Subject is what it is about: a participant,
 // an agreement, the thumbprint of a certificate (x5t#S256), the version of a
-// set of policies ("sha256:…"), or, to approve, the id of the proposal.
+// set of policies ("sha256:…"), to approve, the id of the proposal, or the id
+// of a token.
 type Order struct {
 	ID      string    `json:"id"` // UUIDv7: the same order takes effect once
 	Kind    Kind      `json:"kind"`
@@ -48,6 +53,7 @@ type Order struct {
 	Subject string    `json:"subject,omitempty"`
 	Reason  string    `json:"reason,omitempty"` // for whoever asks later; no record content
 	Bundle  string    `json:"bundle,omitempty"` // a signed trust bundle
+	Until   time.Time `json:"until,omitzero"`   // when a revoked token ends by itself
 }
 
 // Sign gives the order its time and signs it with an operator's key. Its id
@@ -78,12 +84,14 @@ var subjects = map[Kind]*regexp.Regexp{
 	SuspendAgreement: agreementID, ResumeAgreement: agreementID, EndAgreement: agreementID,
 	RevokeCertificate: regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`),
 	ProposePolicy:     regexp.MustCompile(`^sha256:[0-9a-f]{64}$`),
-	ApprovePolicy:     regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`),
+	ApprovePolicy:     uuidPattern,
+	RevokeToken:       uuidPattern,
 	AdoptBundle:       regexp.MustCompile(`^[0-9]{6}$`), // the province that it is of
 	AnnounceKey:       nil,
 }
 
 var (
+	uuidPattern   = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	participantID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 	agreementID   = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]{0,127}$`)
 )
@@ -104,7 +112,16 @@ func (o *Order) Check() error {
 		return problem.New(problem.OrderInvalid, "%s: subject %q", o.Kind, shown(o.Subject))
 	case (o.Kind == AdoptBundle) != (o.Bundle != "") || len(o.Bundle) > maxBundle:
 		return problem.New(problem.OrderInvalid, "%s: a bundle of %d bytes", o.Kind, len(o.Bundle))
-	case o.Kind != AnnounceKey && strings.TrimSpace(o.Reason) == "":
+	case (o.Kind == RevokeToken) == o.Until.IsZero():
+		return problem.New(problem.OrderInvalid, "%s: until is for tokens, and for each of them", o.Kind)
+	}
+	return o.checkReason()
+}
+
+// checkReason demands a reason of people.
+func (o *Order) checkReason() error {
+	switch {
+	case !o.Kind.byGateway() && strings.TrimSpace(o.Reason) == "":
 		return problem.New(problem.OrderInvalid, "%s: it gives no reason", o.Kind)
 	case len(o.Reason) > maxReason || !utf8.ValidString(o.Reason):
 		return problem.New(problem.OrderInvalid, "%s: a reason of %d bytes, at most %d of UTF-8", o.Kind, len(o.Reason), maxReason)

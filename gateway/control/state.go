@@ -19,7 +19,8 @@ type State struct {
 	bundles      map[string]Bundle   // by the province they are of
 	proposals    map[string]Proposal // not yet approved, by the id of their order
 	policy       Adoption
-	keys         map[string]Key // announced, by key id
+	keys         map[string]Key       // announced, by key id
+	tokens       map[string]time.Time // revoked, and when each ends by itself
 	orders       map[string]struct{}
 }
 
@@ -122,6 +123,13 @@ func (s *State) Revoked(thumbprint string) (Standing, bool) {
 	return c, ok
 }
 
+// TokenRevoked says whether the token of an id (jti) is revoked. One that ended
+// by itself is forgotten.
+func (s *State) TokenRevoked(id string) bool {
+	_, revoked := s.get().tokens[id]
+	return revoked
+}
+
 // Bundle is the trust bundle of another province that is in force.
 func (s *State) Bundle(region string) (Bundle, bool) {
 	b, ok := s.get().bundles[region]
@@ -159,12 +167,13 @@ type View struct {
 	Certificates []Standing `json:"revoked_certificates"`
 	Bundles      []Bundle   `json:"trust_bundles"`
 	Keys         int        `json:"keys"`
+	Tokens       int        `json:"revoked_tokens"`
 }
 
 // View lists everything, each list in a fixed order.
 func (s *State) View() View {
 	return View{
-		Offset: s.next, Policy: s.policy, Keys: len(s.keys),
+		Offset: s.next, Policy: s.policy, Keys: len(s.keys), Tokens: len(s.tokens),
 		Proposals:    sorted(s.proposals, func(a, b Proposal) int { return strings.Compare(a.Order, b.Order) }),
 		Participants: sorted(s.participants, bySubject), Agreements: sorted(s.agreements, bySubject),
 		Certificates: sorted(s.certificates, bySubject),
@@ -185,6 +194,7 @@ func (s *State) clone() *State {
 	c := *s
 	c.participants, c.agreements, c.certificates = grown(s.participants), grown(s.agreements), grown(s.certificates)
 	c.bundles, c.proposals, c.keys, c.orders = grown(s.bundles), grown(s.proposals), grown(s.keys), grown(s.orders)
+	c.tokens = grown(s.tokens)
 	return &c
 }
 

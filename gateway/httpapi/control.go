@@ -39,7 +39,7 @@ type accepted struct {
 func (a *API) order(c *gin.Context) error {
 	body, err := io.ReadAll(c.Request.Body)
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem.New(problem.RequestTooLarge, "an order has at most %d bytes", tooLarge.Limit)
+		return a.noted(c, problem.New(problem.RequestTooLarge, "an order has at most %d bytes", tooLarge.Limit))
 	}
 	if err != nil {
 		return problem.New(problem.RequestInvalid, "the body cannot be read")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -31,7 +30,7 @@ func (r *rig) follow() {
 		r.t.Fatal(err)
 	}
 	r.bundleKey = private
-	open := func(compact, of string, at time.Time) (*identity.Bundle, error) {
+	open := func(compact, of string, at time.Time) (*identity.Bundle, error) { // one key for both provinces
 		return identity.OpenBundle(compact, of, public, at)
 	}
 	r.control, err = control.Open(r.t.Context(), control.Config{
@@ -52,15 +51,7 @@ func (r *rig) follow() {
 	go func() { defer close(done); r.control.Run(ctx) }()
 	r.t.Cleanup(func() { cancel(); <-done; _ = r.control.Close(context.Background()) })
 	r.composer = &gateway.Composer{
-		Started: *r.snapshot, State: r.control.State, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
-		Open: func(compact, of string, at time.Time) ([]*x509.Certificate, time.Time, error) {
-			b, err := open(compact, of, at)
-			if err != nil {
-				return nil, time.Time{}, err
-			}
-			certs, err := b.Certificates()
-			return certs, b.NotAfter, err
-		},
+		Region: region, Started: *r.snapshot, State: r.control.State, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Open: open,
 	}
 }
 
@@ -74,9 +65,14 @@ func (r *rig) adopt() {
 }
 
 // bundle is Sichuan's.
-func (r *rig) bundle(version int64, notAfter time.Time) string {
+func (r *rig) bundle(version int64, notAfter time.Time, changes ...func(*identity.Bundle)) string {
 	r.t.Helper()
-	b := identity.Bundle{Region: "510000", Version: version, IssuedAt: time.Now().UTC(), NotAfter: notAfter.UTC(), Roots: [][]byte{r.sc.Root.Raw}}
+	b := identity.Bundle{
+		Region: "510000", Version: version, IssuedAt: time.Now().UTC(), NotAfter: notAfter.UTC(), Roots: [][]byte{r.sc.Root.Raw}, Names: []string{"sc-*"},
+	}
+	for _, change := range changes {
+		change(&b)
+	}
 	signed, err := b.Sign(func(data []byte) ([]byte, error) { return ed25519.Sign(r.bundleKey, data), nil })
 	if err != nil {
 		r.t.Fatal(err)

@@ -2,6 +2,8 @@
 // gin lives here and nowhere else.
 //
 //	POST /oauth2/token                                 a grant for the certificate (RFC 6749 4.4, RFC 8705)
+//	POST /oauth2/introspect                            what a token is worth (RFC 7662)
+//	POST /oauth2/revoke                                the end of a token (RFC 7009)
 //	GET  /.well-known/oauth-authorization-server       RFC 8414
 //	GET  /.well-known/jwks.json                        RFC 7517
 //	GET  /openapi.json                                 what follows, for machines
@@ -15,6 +17,10 @@
 // TLS asks for a client certificate and takes any; package identity checks it,
 // so that a refusal has a code and a place in the ledger. Every failure is one
 // problem document (RFC 9457), written in one place; handlers return errors.
+//
+// A balancer passes TLS through. Where one must end it, only the proxies that
+// are listed may pass certificates on (RFC 9440); from anyone else such a
+// header refuses the request.
 //
 // [Admin] serves /healthz, /readyz and /metrics on a port of its own.
 package httpapi

@@ -83,7 +83,7 @@ func retryAfter(err error) string {
 func (a *API) records(c *gin.Context) error {
 	req, err := recordsRequest(c)
 	if err != nil {
-		return err
+		return a.noted(c, err)
 	}
 	release, err := a.Gateway.Exchange(c.Request.Context(), req)
 	if err != nil {
@@ -274,80 +274,4 @@ func detail(d *gateway.ProductDetail, region string) productDetail {
 		})
 	}
 	return out
-}
-
-// metadata is RFC 8414.
-func (a *API) metadata(c *gin.Context) error {
-	snap, err := a.Gateway.Snapshot()
-	if err != nil {
-		return err
-	}
-	issuer := snap.Authority.Issuer
-	return writeJSON(c, map[string]any{
-		"issuer": issuer, "token_endpoint": issuer + "/oauth2/token", "jwks_uri": issuer + "/.well-known/jwks.json",
-		"grant_types_supported": []string{"client_credentials"}, "response_types_supported": []string{},
-		"token_endpoint_auth_methods_supported":      []string{"tls_client_auth"},
-		"tls_client_certificate_bound_access_tokens": true,
-		"service_documentation":                      issuer + "/openapi.json",
-	})
-}
-
-// token is POST /oauth2/token. Its failures have the form of RFC 6749, 5.2,
-// with our code beside it.
-func (a *API) token(c *gin.Context) {
-	granted, err := a.grant(c)
-	if err != nil {
-		a.failToken(c, err)
-		return
-	}
-	c.Header("Pragma", "no-cache")
-	if err := writeJSON(c, granted); err != nil {
-		a.fail(c, err)
-	}
-}
-
-type granted struct {
-	Token   string `json:"access_token"`
-	Type    string `json:"token_type"`
-	Expires int64  `json:"expires_in"`
-}
-
-func (a *API) grant(c *gin.Context) (*granted, error) {
-	if err := c.Request.ParseForm(); err != nil {
-		return nil, problem.New(problem.RequestInvalid, "the form cannot be read or is larger than %d bytes", maxBodyBytes)
-	}
-	if c.Request.PostForm.Get("grant_type") != "client_credentials" {
-		return nil, problem.New(problem.GrantUnsupported, "")
-	}
-	token, life, err := a.Gateway.Grant(c.Request.Context(), credentials(c), c.Request.PostForm.Get("client_id"), a.Keys.Grant)
-	if err != nil {
-		return nil, err
-	}
-	return &granted{Token: token, Type: "Bearer", Expires: int64(life.Seconds())}, nil
-}
-
-func (a *API) failToken(c *gin.Context, err error) {
-	p := problem.From(err)
-	e := p.Code.Entry()
-	kind := "invalid_client"
-	switch {
-	case e.Status >= http.StatusInternalServerError || e.Status == http.StatusTooManyRequests:
-		a.fail(c, err)
-		return
-	case p.Code == problem.GrantUnsupported:
-		kind = "unsupported_grant_type"
-	case e.Status == http.StatusBadRequest:
-		kind = "invalid_request"
-	}
-	c.Set(keyProblem, string(p.Code))
-	body, err := json.Marshal(struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-		problem.Document
-	}{kind, e.EN, p.Document(c.GetString(keyInstance))})
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	c.Data(e.Status, gateway.JSON, append(body, '\n'))
 }

@@ -109,7 +109,7 @@ func TestRefusals(t *testing.T) {
 		{"the gateway's own certificate", with(r.cq, spiffe.Name{Region: region, Role: spiffe.Gateway}, func(x *x509.Certificate) { x.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), prices, problem.CertificateName, receipt.AuthFailures, 0},
 		{"two names", with(r.sc, sc, func(x *x509.Certificate) { x.URIs = append(x.URIs, r.system("sc-amr", "510000").URL()) }), prices, problem.CertificateName, receipt.AuthFailures, 0},
 		{"an unknown participant", with(r.sc, r.system("sc-nobody", "510000")), prices, problem.CallerUnknown, receipt.AuthFailures, 0},
-		{"a participant of the other region", with(r.sc, r.system("cq-commerce", "510000")), prices, problem.CallerUnknown, receipt.AuthFailures, 0},
+		{"a participant of the other region", with(r.sc, r.system("cq-commerce", "510000")), prices, problem.CertificateName, receipt.AuthFailures, 0},
 
 		{"no token", token(""), prices, problem.TokenMissing, receipt.AuthFailures, 0},
 		{"a token that is none", token("abc.def.ghi"), prices, problem.TokenMalformed, receipt.AuthFailures, 0},
@@ -123,7 +123,7 @@ func TestRefusals(t *testing.T) {
 		{"another certificate's token", token(amr.token), prices, problem.TokenCertificate, receipt.AuthFailures, 0},
 		{"the same participant's other certificate", with(r.sc, sc), prices, problem.TokenCertificate, receipt.AuthFailures, 0},
 		{"an expired token", as(longLived), prices, problem.TokenExpired, receipt.AuthFailures, 11 * time.Minute},
-		{"a token from the future", as(longLived), prices, problem.TokenExpired, receipt.AuthFailures, -time.Hour},
+		{"a token from the future", as(longLived), prices, problem.TokenEarly, receipt.AuthFailures, -time.Hour},
 
 		{"no purpose", as(commerce), "/v1/products/price_quote/records", problem.PurposeMissing, receipt.Refusal, 0},
 		{"a purpose that is not agreed", as(commerce), "/v1/products/price_quote/records?purpose=statistics", problem.PurposeNotAgreed, receipt.Refusal, 0},

@@ -34,6 +34,7 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/ledger"
 	"github.com/chuanyu-exchange/hub/gateway/quota"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
+	"github.com/chuanyu-exchange/hub/gateway/replay"
 	"github.com/chuanyu-exchange/hub/gateway/signing"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
@@ -169,7 +170,7 @@ func (r *rig) newSnapshot(agreements map[string]string) *gateway.Snapshot {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	trust := identity.NewTrust(map[string][]*x509.Certificate{region: {r.cq.Root}})
+	trust := identity.NewTrust(map[string]identity.Authorities{region: {Roots: []*x509.Certificate{r.cq.Root}, Names: []string{"cq-*"}}})
 	return &gateway.Snapshot{
 		Schemas: set, Catalogue: cat, Policies: rules, Trust: trust,
 		CursorKeys: []receipt.CursorKey{{Version: 1, Key: []byte("cursor key of thirty-two bytes!!")}},
@@ -184,7 +185,7 @@ func (r *rig) build() {
 	generous := quota.PerMinute(100_000)
 	r.gateway = &gateway.Gateway{
 		Region: region, Snapshot: r.composer.Snapshot, Orders: r.control,
-		Admission: quota.Admission{Store: quota.NewMemory(1000, time.Now), PerAddress: generous, PerCaller: generous},
+		Admission: quota.Admission{Store: quota.NewMemory(1000, time.Now), PerAddress: generous, PerCaller: generous, PerRevocation: generous},
 		Quota:     quota.Degrade{Shared: quota.NewMemory(1000, time.Now), Local: quota.NewMemory(1000, time.Now)},
 		Subjects:  quota.NewMemorySubjects(10_000, time.Now),
 		Reader:    feed.New(r.kafka), Signer: r.signer, Ledger: r.ledger, Failures: r.failures,
@@ -194,7 +195,9 @@ func (r *rig) build() {
 			r.mu.Unlock()
 			return f(ctx, name, wrapped)
 		}, 16),
-		Now: r.now, NewID: signing.NewID, Logger: slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Replays: replay.NewMemory(1000, r.now), Proxies: []string{"edge"},
+		SignOrder: func(o control.Order) (string, error) { return o.Sign(time.Now(), issued.Key, issued.Chain) },
+		Now:       r.now, NewID: signing.NewID, Logger: slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
 

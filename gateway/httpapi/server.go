@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -58,10 +59,12 @@ func (a *API) Handler() http.Handler {
 	if err := r.SetTrustedProxies(nil); err != nil {
 		panic(err) // nil is always valid
 	}
-	r.Use(a.observe, a.limit)
-	r.NoRoute(a.answer(func(*gin.Context) error { return problem.New(problem.RouteUnknown, "") }))
-	r.NoMethod(a.answer(func(*gin.Context) error { return problem.New(problem.MethodNotAllowed, "") }))
-	r.POST("/oauth2/token", a.token)
+	r.Use(a.observe, a.limit, a.present)
+	r.NoRoute(a.answer(func(c *gin.Context) error { return a.noted(c, problem.New(problem.RouteUnknown, "")) }))
+	r.NoMethod(a.answer(func(c *gin.Context) error { return a.noted(c, problem.New(problem.MethodNotAllowed, "")) }))
+	r.POST("/oauth2/token", a.oauth(a.token))
+	r.POST(introspectPath, a.oauth(a.introspect))
+	r.POST(revokePath, a.oauth(a.revoke))
 	r.GET("/.well-known/oauth-authorization-server", a.answer(a.metadata))
 	r.GET("/.well-known/jwks.json", a.answer(a.keySet))
 	r.GET("/openapi.json", a.answer(a.openAPI))
@@ -147,15 +150,22 @@ func (a *API) limit(c *gin.Context) {
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, most)
 	switch {
 	case len(c.Request.URL.RawQuery) > maxQuery:
-		a.fail(c, problem.New(problem.RequestTooLarge, "the query has more than %d bytes", maxQuery))
+		a.fail(c, a.noted(c, problem.New(problem.RequestTooLarge, "the query has more than %d bytes", maxQuery)))
 	case strings.ContainsAny(escaped, `%\;`) || escaped != path.Clean(escaped) && escaped != registryPath+"/":
-		a.fail(c, problem.New(problem.RouteUnknown, ""))
+		a.fail(c, a.noted(c, problem.New(problem.RouteUnknown, "")))
 	default:
 		c.Header("Cache-Control", "no-store")
 		c.Header("X-Content-Type-Options", "nosniff")
 		return
 	}
 	c.Abort()
+}
+
+// noted counts what is refused before anybody is asked who it is, by address,
+// for the ledger.
+func (a *API) noted(c *gin.Context, err error) error {
+	a.Gateway.Failures.Note("", address(c.Request.RemoteAddr).String(), problem.CodeOf(err), a.Gateway.Now())
+	return err
 }
 
 // answer is the one place where a handler's error becomes a problem document.
@@ -209,10 +219,8 @@ func isRegistry(c *gin.Context) bool {
 
 // credentials are what the request presents.
 func credentials(c *gin.Context) gateway.Credentials {
-	out := gateway.Credentials{Address: address(c.Request.RemoteAddr)}
-	if c.Request.TLS != nil {
-		out.Chain = c.Request.TLS.PeerCertificates
-	}
+	out := ofConnection(c)
+	out.Chain, _ = c.MustGet(keyChain).([]*x509.Certificate)
 	scheme, token, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		out.Token = token

@@ -1,126 +1,189 @@
 package identity
 
 import (
-	"crypto/ed25519"
+	"bytes"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"time"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
-
-	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
-// Trust is the authorities whose certificates are believed, by province. An
-// authority is believed only about names of its own province. It is immutable.
-type Trust struct {
-	regions map[string]*x509.CertPool
+// Authorities are whom a province says to believe about its own participants.
+// The zero value believes nobody about anybody.
+type Authorities struct {
+	// Roots are the province's own, whose certificates carry a SPIFFE id.
+	Roots []*x509.Certificate
+	// Names are the participants that the roots may name: an id, or the
+	// beginning of ids and a star ("sc-*").
+	Names []string
+	// Status is where the roots publish what they revoked. None: only the
+	// control log says.
+	Status Sources
+	// External are authorities outside of the exchange that it lists.
+	External []External
+	// Clients are keys with which systems may sign assertions (RFC 7523),
+	// beside those of their certificates.
+	Clients []Client
 }
 
-// NewTrust takes the roots of each province.
-func NewTrust(roots map[string][]*x509.Certificate) *Trust {
-	t := &Trust{regions: map[string]*x509.CertPool{}}
-	for region, certs := range roots {
-		pool := x509.NewCertPool()
-		for _, c := range certs {
-			pool.AddCert(c)
-		}
-		t.regions[region] = pool
+// External is an authority outside of the exchange, such as a national CA. It
+// is believed only about the subjects that are listed, and only while it says
+// that their certificates are not revoked.
+type External struct {
+	// Certificate is the issuing authority's: it signed the leaf itself.
+	Certificate *x509.Certificate
+	Status      Sources // at least one
+	Subjects    []Subject
+}
+
+// Subject says which system a foreign certificate stands for.
+type Subject struct {
+	// Name is the exact distinguished name of the certificate, last part first
+	// (RFC 2253), as [DistinguishedName] writes it.
+	Name        string `json:"name"`
+	Participant string `json:"participant"`
+	System      string `json:"system"`
+}
+
+// Sources are the URLs at which an authority says what it revoked.
+type Sources struct {
+	CRL  []string `json:"crl,omitempty"`
+	OCSP []string `json:"ocsp,omitempty"`
+}
+
+func (s Sources) none() bool { return len(s.CRL) == 0 && len(s.OCSP) == 0 }
+
+// Client is the registered keys of a participant's system.
+type Client struct {
+	Participant string             `json:"participant"`
+	System      string             `json:"system"`
+	Keys        jose.JSONWebKeySet `json:"jwks"`
+}
+
+// Trust is the authorities that are believed, by province. An authority is
+// believed only about names of its own province. It is immutable; the zero
+// value trusts nobody.
+type Trust struct {
+	regions map[string]*province
+}
+
+type province struct {
+	Authorities
+	pool *x509.CertPool
+}
+
+// NewTrust takes the authorities of each province.
+func NewTrust(regions map[string]Authorities) *Trust {
+	t := &Trust{regions: map[string]*province{}}
+	for region, a := range regions {
+		t.regions[region] = &province{a, poolOf(a.Roots...)}
 	}
 	return t
 }
 
-// With is the same trust with the roots of a province in place of those that it
-// had.
-func (t *Trust) With(region string, roots []*x509.Certificate) *Trust {
-	out := NewTrust(map[string][]*x509.Certificate{region: roots})
-	for other, pool := range t.regions {
-		if other != region {
-			out.regions[other] = pool
+func poolOf(certs ...*x509.Certificate) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, c := range certs {
+		pool.AddCert(c)
+	}
+	return pool
+}
+
+// With is the same trust with the authorities of a province in place of those
+// that it had.
+func (t *Trust) With(region string, a Authorities) *Trust {
+	out := &Trust{regions: maps.Clone(t.regions)}
+	if out.regions == nil {
+		out.regions = map[string]*province{}
+	}
+	out.regions[region] = &province{a, poolOf(a.Roots...)}
+	return out
+}
+
+// Extended is the same trust with the external authorities and clients of a
+// province beside its own roots, which stay as they are.
+func (t *Trust) Extended(region string, a Authorities) *Trust {
+	own := Authorities{}
+	if p := t.regions[region]; p != nil {
+		own = p.Authorities
+	}
+	own.External, own.Clients = a.External, a.Clients
+	return t.With(region, own)
+}
+
+// Roots are the roots of a province; nil, which believes nobody, if there are
+// none.
+func (t *Trust) Roots(region string) *x509.CertPool {
+	if p := t.regions[region]; p != nil {
+		return p.pool
+	}
+	return nil
+}
+
+// Source is an authority that is asked what it revoked.
+type Source struct {
+	Issuer *x509.Certificate
+	Sources
+}
+
+// Sources are all authorities that must be asked, in a fixed order.
+func (t *Trust) Sources() []Source {
+	var out []Source
+	for _, region := range slices.Sorted(maps.Keys(t.regions)) {
+		p := t.regions[region]
+		for _, root := range p.Roots {
+			if !p.Status.none() {
+				out = append(out, Source{root, p.Status})
+			}
+		}
+		for i := range p.External {
+			out = append(out, Source{p.External[i].Certificate, p.External[i].Status})
 		}
 	}
 	return out
 }
 
-// Roots are the roots of a province; nil, which believes nobody, if there are
-// none.
-func (t *Trust) Roots(region string) *x509.CertPool { return t.regions[region] }
-
-// Bundle is what one province tells the other of its authorities (互信清单).
-type Bundle struct {
-	Region   string    `json:"region"`
-	Version  int64     `json:"version"` // of two bundles the higher counts
-	IssuedAt time.Time `json:"issued_at"`
-	NotAfter time.Time `json:"not_after"`
-	Roots    [][]byte  `json:"roots"` // certificates, DER
-}
-
-// bundleType is the media type in a bundle's header.
-const bundleType = "hub-trust-bundle+jws"
-
-// Sign writes the bundle as a JWS. sign is an Ed25519 signature over its
-// argument: the province's long-lived key in Vault's Transit.
-func (b *Bundle) Sign(sign func(data []byte) ([]byte, error)) (string, error) {
-	payload, err := json.Marshal(b)
-	if err != nil {
-		return "", err
-	}
-	header := fmt.Sprintf(`{"alg":"EdDSA","typ":%q}`, bundleType)
-	input := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString(payload)
-	signature, err := sign([]byte(input))
-	if err != nil {
-		return "", fmt.Errorf("sign the trust bundle of %s: %w", b.Region, err)
-	}
-	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
-}
-
-// OpenBundle reads a bundle and checks it against the key that the operators
-// of the two provinces exchanged by hand, the province it must be of, and the
-// time.
-func OpenBundle(compact, region string, key ed25519.PublicKey, now time.Time) (*Bundle, error) {
-	const maxBundle = 1 << 20
-	refuse := func(format string, args ...any) (*Bundle, error) {
-		return nil, problem.New(problem.ConfigInvalid, "trust bundle of %s: %s", region, fmt.Sprintf(format, args...))
-	}
-	if len(compact) > maxBundle {
-		return refuse("larger than %d bytes", maxBundle)
-	}
-	object, err := jose.ParseSignedCompact(compact, []jose.SignatureAlgorithm{jose.EdDSA})
-	if err != nil || len(object.Signatures) != 1 || object.Signatures[0].Protected.ExtraHeaders[jose.HeaderType] != bundleType {
-		return refuse("it is not one")
-	}
-	payload, err := object.Verify(key)
-	if err != nil {
-		return refuse("its signature is not by the key that was agreed")
-	}
-	var b Bundle
-	if err := json.Unmarshal(payload, &b); err != nil {
-		return refuse("it cannot be read")
-	}
-	switch {
-	case b.Region != region:
-		return refuse("it is of %s", b.Region)
-	case now.After(b.NotAfter):
-		return refuse("it ended at %s", b.NotAfter.Format(time.RFC3339))
-	case now.Before(b.IssuedAt.Add(-clockSkew)):
-		return refuse("it begins at %s", b.IssuedAt.Format(time.RFC3339))
-	case len(b.Roots) == 0:
-		return refuse("it holds no certificate")
-	}
-	return &b, nil
-}
-
-// Certificates are the bundle's roots.
-func (b *Bundle) Certificates() ([]*x509.Certificate, error) {
-	var out []*x509.Certificate
-	for i, der := range b.Roots {
-		c, err := x509.ParseCertificate(der)
-		if err != nil || !c.IsCA {
-			return nil, problem.Wrap(problem.ConfigInvalid, err, "trust bundle of %s: certificate %d is not one of an authority", b.Region, i+1)
+// keys are those that a system registered.
+func (t *Trust) keys(c *Caller) []jose.JSONWebKey {
+	var out []jose.JSONWebKey
+	if p := t.regions[c.Region]; p != nil {
+		for i := range p.Clients {
+			if k := &p.Clients[i]; k.Participant == c.Participant && k.System == c.System {
+				out = append(out, k.Keys.Keys...)
+			}
 		}
-		out = append(out, c)
 	}
-	return out, nil
+	return out
+}
+
+// mayName says whether the roots may name a participant.
+func (p *province) mayName(participant string) bool {
+	return slices.ContainsFunc(p.Names, func(n string) bool {
+		beginning, open := strings.CutSuffix(n, "*")
+		return n == participant || open && beginning != "" && strings.HasPrefix(participant, beginning)
+	})
+}
+
+// external is the listed authority that a certificate says issued it.
+func (p *province) external(leaf *x509.Certificate) *External {
+	for i := range p.External {
+		if bytes.Equal(p.External[i].Certificate.RawSubject, leaf.RawIssuer) {
+			return &p.External[i]
+		}
+	}
+	return nil
+}
+
+// DistinguishedName writes the subject of a certificate in one way only: every
+// part, in its order, the last first. "" if it cannot be read.
+func DistinguishedName(c *x509.Certificate) string {
+	var rdn pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(c.RawSubject, &rdn); err != nil || len(rest) > 0 {
+		return ""
+	}
+	return rdn.String()
 }

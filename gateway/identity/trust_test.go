@@ -36,14 +36,14 @@ func TestBundle(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := pkitest.New(t, "Sichuan").Root
-	good := identity.Bundle{Region: "510000", Version: 1, IssuedAt: now, NotAfter: now.Add(time.Hour), Roots: [][]byte{root.Raw}}
+	good := identity.Bundle{Region: "510000", Version: 1, IssuedAt: now, NotAfter: now.Add(time.Hour), Roots: [][]byte{root.Raw}, Names: []string{"sc-*", "sc-amr"}}
 	b, err := identity.OpenBundle(sign(t, good, key), "510000", public, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	certs, err := b.Certificates()
-	if err != nil || len(certs) != 1 || !certs[0].Equal(root) {
-		t.Errorf("%v, %v", certs, err)
+	a, err := b.Authorities()
+	if err != nil || len(a.Roots) != 1 || !a.Roots[0].Equal(root) || len(a.Names) != 2 {
+		t.Errorf("%+v, %v", a, err)
 	}
 	change := func(f func(*identity.Bundle)) identity.Bundle { c := good; f(&c); return c }
 	for title, text := range map[string]string{
@@ -63,7 +63,7 @@ func TestBundle(t *testing.T) {
 	leaf := pkitest.New(t, "x").Issue(spiffe.Name{Region: "510000", Role: spiffe.Gateway}).Chain[0]
 	for title, der := range map[string][]byte{"a leaf": leaf.Raw, "no certificate": []byte("x")} {
 		b := change(func(b *identity.Bundle) { b.Roots = [][]byte{der} })
-		if _, err := b.Certificates(); problem.CodeOf(err) != problem.ConfigInvalid {
+		if _, err := b.Authorities(); problem.CodeOf(err) != problem.ConfigInvalid {
 			t.Errorf("%s as a root: %v", title, err)
 		}
 	}
@@ -74,22 +74,28 @@ func TestZeroTrust(t *testing.T) {
 	t.Parallel()
 	ca := pkitest.New(t, "Chongqing")
 	chain := ca.Issue(spiffe.Name{Region: "500000", Role: spiffe.System, Participant: "cq-amr", System: "x"}).Chain
-	if _, err := identity.Authenticate(&identity.Trust{}, chain, now); problem.CodeOf(err) != problem.CertificateUntrust {
+	if _, err := identity.Authenticate(&identity.Trust{}, nil, chain, now); problem.CodeOf(err) != problem.CertificateUntrust {
 		t.Errorf("the zero trust: %v", err)
 	}
-	if _, err := identity.Authenticate(identity.NewTrust(map[string][]*x509.Certificate{"500000": nil}), chain, now); problem.CodeOf(err) != problem.CertificateUntrust {
+	if _, err := identity.Authenticate(identity.NewTrust(map[string]identity.Authorities{"500000": {Names: []string{"cq-*"}}}), nil, chain, now); problem.CodeOf(err) != problem.CertificateUntrust {
 		t.Errorf("no roots: %v", err)
 	}
 	if (&identity.Trust{}).Roots("500000") != nil {
 		t.Error("the zero trust has roots")
 	}
 	long := append(chain[:1:1], make([]*x509.Certificate, 10)...)
-	if _, err := identity.Authenticate(identity.NewTrust(map[string][]*x509.Certificate{"500000": {ca.Root}}), long, now); problem.CodeOf(err) != problem.CertificateUntrust {
+	if _, err := identity.Authenticate(identity.NewTrust(map[string]identity.Authorities{"500000": {Roots: []*x509.Certificate{ca.Root}}}), nil, long, now); problem.CodeOf(err) != problem.CertificateUntrust {
 		t.Errorf("a long chain: %v", err)
 	}
 	var a identity.Authority
-	if err := a.CheckGrant("x.y.z", identity.Caller{}, now); err == nil {
+	if _, err := a.Open("x.y.z", now); err == nil {
 		t.Error("the zero authority took a grant")
+	}
+	if err := (&identity.Claims{}).HeldBy(identity.Caller{}); err == nil {
+		t.Error("nobody holds nothing")
+	}
+	if _, err := identity.Authenticate(identity.NewTrust(map[string]identity.Authorities{"500000": {Roots: []*x509.Certificate{ca.Root}}}), nil, chain[:1], now); problem.CodeOf(err) != problem.CertificateName {
+		t.Errorf("roots that may name nobody: %v", err)
 	}
 }
 
@@ -100,11 +106,11 @@ func TestIntermediates(t *testing.T) {
 	name := spiffe.Name{Region: "510000", Role: spiffe.System, Participant: "sc-amr", System: "x"}
 	between := sc.Intermediate("office")
 	issued := between.Issue(name)
-	trust := identity.NewTrust(map[string][]*x509.Certificate{"510000": {sc.Root}})
-	if p, err := identity.Authenticate(trust, append(issued.Chain[:1:1], between.Root), now); err != nil || p.Name != name || p.Thumbprint == "" {
+	trust := identity.NewTrust(map[string]identity.Authorities{"510000": {Roots: []*x509.Certificate{sc.Root}, Names: []string{"sc-amr"}}})
+	if p, err := identity.Authenticate(trust, nil, append(issued.Chain[:1:1], between.Root), now); err != nil || p.Name != name || p.Thumbprint == "" {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := identity.Authenticate(trust, issued.Chain[:1], now); problem.CodeOf(err) != problem.CertificateUntrust {
+	if _, err := identity.Authenticate(trust, nil, issued.Chain[:1], now); problem.CodeOf(err) != problem.CertificateUntrust {
 		t.Errorf("without the intermediate: %v", err)
 	}
 }

@@ -41,6 +41,9 @@ type Admission struct {
 	Store      Store
 	PerAddress Limit
 	PerCaller  Limit
+	// PerRevocation is how many tokens a participant may revoke: each stands in
+	// the control log for good.
+	PerRevocation Limit
 }
 
 // v6Network is the part of an IPv6 address that names one subscriber: whoever
@@ -65,6 +68,11 @@ func (a Admission) AdmitCaller(ctx context.Context, caller string) error {
 		return problem.New(problem.CallerUnknown, "the caller has no name")
 	}
 	return a.count(ctx, "caller/"+caller, a.PerCaller, "requests per caller")
+}
+
+// AdmitRevocation counts one revocation of a token by an identified caller.
+func (a Admission) AdmitRevocation(ctx context.Context, caller string) error {
+	return a.count(ctx, "revocation/"+caller, a.PerRevocation, "revocations per participant")
 }
 
 func (a Admission) count(ctx context.Context, key string, limit Limit, what string) error {

@@ -176,8 +176,9 @@ func (h *hub) newSnapshot(fields string) (*gateway.Snapshot, error) {
 	}
 	return &gateway.Snapshot{
 		Catalogue: h.catalogue, Schemas: h.schemas, Policies: set,
-		Trust: identity.NewTrust(map[string][]*x509.Certificate{
-			region: {h.local.root}, consumerHome: {h.remote.root},
+		Trust: identity.NewTrust(map[string]identity.Authorities{
+			region:       {Roots: []*x509.Certificate{h.local.root}},
+			consumerHome: {Roots: []*x509.Certificate{h.remote.root}, Names: []string{consumer}},
 		}),
 		CursorKeys: []receipt.CursorKey{{Version: 1, Key: key}}, HashKeys: map[string][]byte{},
 	}, nil
@@ -237,8 +238,10 @@ func serveTLS(ctx context.Context, s *http.Server) (url string, stop func() erro
 // credentials are what the consumer presents, with a fresh grant.
 func (h *hub) credentials(ctx context.Context) (gateway.Credentials, error) {
 	c := gateway.Credentials{Chain: h.caller.chain[:1], Address: netip.MustParseAddr("127.0.0.1")}
-	var err error
-	c.Token, _, err = h.gateway.Grant(ctx, c, "", h.signer.Grant)
+	granted, err := h.gateway.Grant(ctx, gateway.GrantRequest{Credentials: c}, h.signer.Grant)
+	if err == nil {
+		c.Token = granted.Token
+	}
 	return c, err
 }
 

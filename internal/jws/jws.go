@@ -131,6 +131,9 @@ func (m *Message) Verify(roots *x509.CertPool, at time.Time) (*x509.Certificate,
 	if leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 || leaf.IsCA {
 		return nil, fmt.Errorf("%w: it may not sign", ErrUntrusted)
 	}
+	if kid := m.object.Signatures[0].Protected.KeyID; kid != "" && kid != KeyID(leaf) {
+		return nil, fmt.Errorf("%w: kid names another key than the certificate's", ErrSignature)
+	}
 	if _, err := m.object.Verify(leaf.PublicKey); err != nil {
 		return nil, ErrSignature
 	}

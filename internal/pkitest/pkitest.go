@@ -113,7 +113,7 @@ func (a *Authority) Issue(name spiffe.Name, changes ...Change) Issued {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 		template.DNSNames = []string{"localhost"}
-	case spiffe.System, spiffe.Connector, spiffe.Operator:
+	case spiffe.System, spiffe.Connector, spiffe.Operator, spiffe.Proxy:
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	case spiffe.Signing, spiffe.None:
 	}

@@ -71,6 +71,16 @@ var requests = []Entry{
 		"ask the operator for a new certificate", "请联系平台运维重新签发证书",
 	},
 	{
+		CertificateStatus, http.StatusServiceUnavailable,
+		"it is not known whether the client certificate was revoked", "无法确认客户端证书是否已吊销",
+		"repeat the request after the seconds of Retry-After; if it lasts, its authority publishes no fresh CRL or OCSP", "请按 Retry-After 重试；持续出现时签发机构未发布有效的 CRL 或 OCSP",
+	},
+	{
+		ForwardedRefused, http.StatusBadRequest,
+		"a certificate in a header was sent by someone who may not", "请求头中的客户端证书来源不被允许",
+		"connect with your own certificate, without Client-Cert headers", "请使用自身证书直接连接，勿携带 Client-Cert 请求头",
+	},
+	{
 		CallerUnknown, http.StatusUnauthorized,
 		"the participant is not admitted to this hub", "参与方未登记",
 		"ask the operator to admit the participant", "请联系平台运维办理接入登记",
@@ -101,6 +111,21 @@ var requests = []Entry{
 		"get a new one from /oauth2/token", "请重新获取令牌",
 	},
 	{
+		TokenEarly, http.StatusUnauthorized,
+		"the access token is not valid yet", "访问令牌尚未生效",
+		"check the clocks, and get a new one from /oauth2/token", "请校准时钟后重新获取令牌",
+	},
+	{
+		TokenRevoked, http.StatusUnauthorized,
+		"the access token has been revoked", "访问令牌已被撤销",
+		"get a new one from /oauth2/token", "请重新获取令牌",
+	},
+	{
+		TokenScope, http.StatusForbidden,
+		"the access token was narrowed to other products", "访问令牌的 scope 不含该目录条目",
+		"get a token with this product in its scope, or without a scope", "请获取 scope 含该目录条目的令牌",
+	},
+	{
 		TokenAudience, http.StatusUnauthorized,
 		"the access token is for another service", "访问令牌的受众不是本服务",
 		"get a token of this hub", "请获取本平台的令牌",
@@ -124,6 +149,31 @@ var requests = []Entry{
 		ClientMismatch, http.StatusUnauthorized,
 		"client_id is not the participant of the certificate", "client_id 与证书所属参与方不一致",
 		"use the participant id of the certificate, or leave client_id out", "请使用证书所属参与方编号",
+	},
+	{
+		AssertionInvalid, http.StatusUnauthorized,
+		"the client assertion is not accepted", "客户端断言无效",
+		"sign it as RFC 7523 says, with the certificate's key or a registered one; the detail says what is wrong", "请按 RFC 7523 用证书密钥或已登记密钥签名，原因见 detail",
+	},
+	{
+		AssertionReplayed, http.StatusUnauthorized,
+		"the client assertion was used before", "客户端断言已被使用过",
+		"make a new one, with a jti of its own, for every request", "每次请求请使用新的断言和 jti",
+	},
+	{
+		ReplayUnavailable, http.StatusServiceUnavailable,
+		"it cannot be known whether the client assertion was used before, so it is refused", "无法确认断言是否重放，按拒绝处理",
+		"repeat the request after the seconds of Retry-After with a new assertion, or leave the assertion out", "请按 Retry-After 用新断言重试，或不带断言",
+	},
+	{
+		ScopeUnknown, http.StatusBadRequest,
+		"the scope names something that this caller may not know of", "scope 含有未知目录条目",
+		"name products of /v1/products, parted by spaces, or leave scope out", "请填写 /v1/products 中的目录条目，以空格分隔，或不填 scope",
+	},
+	{
+		ResourceUnknown, http.StatusBadRequest,
+		"the resource is not this hub", "resource 不是本平台",
+		"leave resource out, or use the issuer of /.well-known/oauth-authorization-server", "请不填 resource，或使用元数据中的 issuer",
 	},
 	{
 		RateLimited, http.StatusTooManyRequests,

@@ -4,6 +4,7 @@
 //	client.go       Open, Ping, Close: one server, by URL, with a deadline on every call
 //	quota.go        QuotaStore: quota.Store, shared by all replicas of a gateway
 //	quota.lua       its one script: GCRA, atomically, by the server's clock
+//	replay.go       ReplayStore: replay.Store, what may be used once
 //
 // Redis holds counters only: no record, no identity beyond the ids of callers
 // and agreements in keys (invariant 5). Losing it loses no data; what the hub

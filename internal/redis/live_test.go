@@ -113,6 +113,38 @@ func TestLiveSubjectStore(t *testing.T) {
 	})
 }
 
+// What was used is remembered by a real server for as long as it was asked to,
+// for every client, and not for ever.
+func TestLiveReplayStore(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	one := open(t, redis.Config{URL: s.url(), Timeout: 5 * time.Second}).ReplayStore()
+	two := open(t, redis.Config{URL: s.url(), Timeout: 5 * time.Second}).ReplayStore()
+	for i, c := range []struct {
+		store *redis.ReplayStore
+		key   string
+		keep  time.Duration
+		want  bool
+	}{{one, "long", time.Minute, true}, {two, "long", time.Minute, false}, {two, "short", time.Second, true}} {
+		if got, err := c.store.First(t.Context(), c.key, c.keep); err != nil || got != c.want {
+			t.Errorf("%d: %v, %v", i, got, err)
+		}
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		again, err := one.First(t.Context(), "short", time.Second)
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("it is never forgotten: %v", err)
+		}
+		if again {
+			break
+		}
+	}
+	s.stop(t)
+	if ok, err := one.First(t.Context(), "new", time.Minute); ok || problem.CodeOf(err) != problem.ReplayUnavailable {
+		t.Errorf("the server is gone: %v, %v", ok, err)
+	}
+}
+
 // The script in the real server's Lua decides as the one in the stand-in: the
 // store itself compares each decision with the pure function's, so it is
 // enough that none of many is an error, and that the key has a life of its own.

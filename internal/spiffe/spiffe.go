@@ -19,6 +19,7 @@ const (
 	System
 	Connector
 	Operator
+	Proxy // that ends TLS before a gateway, where one must
 )
 
 const domainSuffix = ".hub.chuanyu"
@@ -28,7 +29,7 @@ type Name struct {
 	Region      string // six digits
 	Role        Role
 	Participant string // of System and Connector
-	System      string // of System; of Connector the product; of Operator who it is
+	System      string // of System and Proxy; of Connector the product; of Operator who it is
 	Duty        Duty   // of Operator
 }
 
@@ -65,6 +66,8 @@ func (n Name) URL() *url.URL {
 		u.Path = "/participant/" + n.Participant + "/connector/" + n.System
 	case Operator:
 		u.Path = "/operator/" + string(n.Duty) + "/" + n.System
+	case Proxy:
+		u.Path = "/proxy/" + n.System
 	case None:
 	}
 	return u
@@ -93,6 +96,8 @@ func Parse(u *url.URL) (Name, error) {
 		n.Role = map[string]Role{"system": System, "connector": Connector}[parts[3]]
 	case len(parts) == 4 && parts[1] == "operator" && Duty(parts[2]).known() && isID(parts[3]):
 		n.Role, n.Duty, n.System = Operator, Duty(parts[2]), parts[3]
+	case len(parts) == 3 && parts[1] == "proxy" && isID(parts[2]):
+		n.Role, n.System = Proxy, parts[2]
 	}
 	// Written anew it must be the same: no other scheme, port, user, query,
 	// fragment or escape.

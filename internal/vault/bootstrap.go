@@ -181,7 +181,10 @@ func (v *provisioner) pkiSteps(ctx context.Context) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps := []step{v.setting("clearing out of what expired", v.mounts.PKI+"/config/auto-tidy", tidySettings())}
+	steps := []step{
+		v.setting("clearing out of what expired", v.mounts.PKI+"/config/auto-tidy", tidySettings()),
+		v.setting("publishing of what is revoked", v.mounts.PKI+"/config/crl", crlSettings()),
+	}
 	for _, r := range v.province.pkiRoles(logins) {
 		steps = append(steps, v.setting("PKI role "+r.name, v.mounts.PKI+"/roles/"+r.name, r.settings))
 	}

@@ -155,6 +155,14 @@ func tidySettings() map[string]any {
 	}
 }
 
+// crlSettings have the list of what is revoked written anew every hour, and let
+// it hold as long as the certificates of a gateway: while Vault is away,
+// nobody is refused for want of a list before the gateway's own keys end. What
+// must act at once is an order of the control log.
+func crlSettings() map[string]any {
+	return map[string]any{"auto_rebuild": true, "expiry": "72h", "auto_rebuild_grace_period": "71h"}
+}
+
 // appRoleSettings are those of every AppRole, with one policy.
 func appRoleSettings(policy string) map[string]any {
 	return map[string]any{

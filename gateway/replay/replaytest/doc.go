@@ -1,0 +1,2 @@
+// Package replaytest is the conformance suite of replay.Store.
+package replaytest
