@@ -140,16 +140,16 @@ func TestRefusals(t *testing.T) {
 		{"a cursor that is none", as(commerce), prices + "&cursor=AAAA", problem.CursorInvalid, receipt.Refusal, 0},
 		{"another caller's cursor", as(amr), complaints + "complaint_handling&cursor=" + cursor, problem.CursorForeign, receipt.Refusal, 0},
 
-		{"a parameter that is unknown", as(commerce), prices + "&cursr=x", problem.RequestInvalid, "", 0},
-		{"a parameter twice", as(commerce), prices + "&limit=1&limit=2", problem.RequestInvalid, "", 0},
-		{"a purpose that is a sentence", as(commerce), "/v1/products/price_quote/records?purpose=DROP%20TABLE", problem.RequestInvalid, "", 0},
-		{"a query without end", as(commerce), prices + "&cursor=" + strings.Repeat("A", 20<<10), problem.RequestTooLarge, "", 0},
-		{"an encoded slash", as(commerce), "/v1/products%2Fprice_quote/records?purpose=price_monitoring", problem.RouteUnknown, "", 0},
-		{"dots", as(commerce), "/v1/products/../products/price_quote", problem.RouteUnknown, "", 0},
-		{"a doubled slash", as(commerce), "/v1//products", problem.RouteUnknown, "", 0},
-		{"a trailing slash", as(commerce), "/v1/products/", problem.RouteUnknown, "", 0},
-		{"a letter that looks like one", as(commerce), "/v1/products/" + url.PathEscape("price_quоte"), problem.RouteUnknown, "", 0},
-		{"no such path", as(commerce), "/v2/products", problem.RouteUnknown, "", 0},
+		{"a parameter that is unknown", as(commerce), prices + "&cursr=x", problem.RequestInvalid, receipt.AuthFailures, 0},
+		{"a parameter twice", as(commerce), prices + "&limit=1&limit=2", problem.RequestInvalid, receipt.AuthFailures, 0},
+		{"a purpose that is a sentence", as(commerce), "/v1/products/price_quote/records?purpose=DROP%20TABLE", problem.RequestInvalid, receipt.AuthFailures, 0},
+		{"a query without end", as(commerce), prices + "&cursor=" + strings.Repeat("A", 20<<10), problem.RequestTooLarge, receipt.AuthFailures, 0},
+		{"an encoded slash", as(commerce), "/v1/products%2Fprice_quote/records?purpose=price_monitoring", problem.RouteUnknown, receipt.AuthFailures, 0},
+		{"dots", as(commerce), "/v1/products/../products/price_quote", problem.RouteUnknown, receipt.AuthFailures, 0},
+		{"a doubled slash", as(commerce), "/v1//products", problem.RouteUnknown, receipt.AuthFailures, 0},
+		{"a trailing slash", as(commerce), "/v1/products/", problem.RouteUnknown, receipt.AuthFailures, 0},
+		{"a letter that looks like one", as(commerce), "/v1/products/" + url.PathEscape("price_quоte"), problem.RouteUnknown, receipt.AuthFailures, 0},
+		{"no such path", as(commerce), "/v2/products", problem.RouteUnknown, receipt.AuthFailures, 0},
 	} {
 		t.Run(c.title, func(t *testing.T) { before = r.refuses(t, c, before) })
 	}

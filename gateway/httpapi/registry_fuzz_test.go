@@ -32,7 +32,10 @@ func registryOnly(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{t: t, cq: pkitest.New(t, "Chongqing"), sc: pkitest.New(t, "Sichuan")}
 	r.snapshot = r.newSnapshot(nil)
-	r.snapshot.Trust = identity.NewTrust(map[string][]*x509.Certificate{region: {r.cq.Root}, "510000": {r.sc.Root}})
+	r.snapshot.Trust = identity.NewTrust(map[string]identity.Authorities{
+		region:   {Roots: []*x509.Certificate{r.cq.Root}, Names: []string{"cq-*"}},
+		"510000": {Roots: []*x509.Certificate{r.sc.Root}, Names: []string{"sc-*"}},
+	})
 	r.snapshot.Authority = identity.Authority{Region: region, Issuer: "https://gateway.test", Roots: r.cq.Pool()}
 	unlimited := quota.PerMinute(quota.Unlimited)
 	r.gateway = &gateway.Gateway{
