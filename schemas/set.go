@@ -148,6 +148,25 @@ func digest(source []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// WithIDs is the set with the ids of another registry. A schema that is not
+// among them has none, and two must not share one.
+func (s *Set) WithIDs(ids map[string]uint32) (*Set, error) {
+	out := &Set{byName: map[string]*Schema{}, byID: map[uint32]*Schema{}}
+	for name, schema := range s.byName {
+		other := *schema
+		other.ID = ids[name]
+		out.byName[name] = &other
+		if other.ID == 0 {
+			continue
+		}
+		if taken := out.byID[other.ID]; taken != nil {
+			return nil, fmt.Errorf("%s and %s have the same id %d", taken.Name, name, other.ID)
+		}
+		out.byID[other.ID] = &other
+	}
+	return out, nil
+}
+
 // Schema finds a schema by its name, such as "price_quote.v1".
 func (s *Set) Schema(name string) (*Schema, bool) { v, ok := s.byName[name]; return v, ok }
 

@@ -20,7 +20,9 @@ import (
 	"github.com/chuanyu-exchange/hub/connectors/instance"
 	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/registry"
 	"github.com/chuanyu-exchange/hub/schemas"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 
@@ -29,6 +31,9 @@ type runCommand struct{}
 func (runCommand) Run(w *world) error {
 	f, err := w.file()
 	if err != nil {
+		return err
+	}
+	if err := useRegistry(w.ctx, f, os.Getenv("SCHEMA_REGISTRY_URL")); err != nil {
 		return err
 	}
 	c, err := f.Open(w.ctx, w.logger, time.Now, instance.Hooks{Progress: func(p connectors.Position) {
@@ -41,6 +46,35 @@ func (runCommand) Run(w *world) error {
 	}
 	w.logger.InfoContext(w.ctx, "carrying", slog.String("region", f.Region), slog.String("provider", f.Provider), slog.String("product", f.Product))
 	return errors.Join(c.Run(w.ctx), c.Close())
+}
+
+// useRegistry takes the ids of schemas from a registry of somebody else's; ""
+// keeps those of the lock file. The province's gateways must be told the same.
+func useRegistry(ctx context.Context, f *instance.File, address string) error {
+	if address == "" {
+		return nil
+	}
+	c, err := registry.Open(address)
+	if err != nil {
+		return err
+	}
+	set, err := schemas.Shipped()
+	if err != nil {
+		return err
+	}
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	if err != nil {
+		return err
+	}
+	product, ok := cat.Product(f.Product)
+	if !ok {
+		return problem.New(problem.ConfigInvalid, "the catalogue has no product %s", f.Product)
+	}
+	if set, err = c.Reconcile(ctx, set, []*catalogue.Product{product}, f.Region); err != nil {
+		return err
+	}
+	f.Use(set, cat)
+	return nil
 }
 
 type checkCommand struct {

@@ -205,6 +205,9 @@ func (d *dev) start(ctx context.Context) error {
 	if d.world, err = loadWorld(d.cmd.Policies); err != nil {
 		return err
 	}
+	if err := d.world.useRegistry(ctx, os.Getenv("SCHEMA_REGISTRY_URL")); err != nil {
+		return err
+	}
 	if err := d.checkDrops(); err != nil {
 		return err
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"os"
 	"slices"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/registry"
 	"github.com/chuanyu-exchange/hub/policies"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
@@ -43,6 +45,27 @@ func loadWorld(policyDir string) (*world, error) {
 		return nil, err
 	}
 	return &world{schemas: set, subjects: lines, catalogue: cat, policies: p}, nil
+}
+
+// useRegistry takes the ids of schemas from a registry of somebody else's, for
+// connectors and gateways alike; "" keeps those of the lock file.
+func (w *world) useRegistry(ctx context.Context, address string) error {
+	if address == "" {
+		return nil
+	}
+	c, err := registry.Open(address)
+	if err != nil {
+		return err
+	}
+	var codes []string
+	for _, r := range regions {
+		codes = append(codes, r.code)
+	}
+	if w.schemas, err = c.Reconcile(ctx, w.schemas, w.catalogue.Products(), codes...); err != nil {
+		return err
+	}
+	w.subjects, err = subject.Load(schemas.Files(), w.schemas)
+	return err
 }
 
 // fullConsumer is the participant of another region, and the purpose, for

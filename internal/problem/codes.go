@@ -134,6 +134,7 @@ const (
 	HeldRowsMissing     Code = "held_rows_missing"
 
 	ConfigInvalid      Code = "config_invalid"
+	RegistryUnusable   Code = "schema_registry_unusable"
 	ConnectorFenced    Code = "connector_fenced"
 	GatewayUnreachable Code = "gateway_unreachable"
 	ReceiptInvalid     Code = "receipt_invalid"

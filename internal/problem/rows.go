@@ -186,6 +186,11 @@ var rows = []Entry{
 		"correct the places named", "请更正所列位置",
 	},
 	{
+		RegistryUnusable, 0,
+		"the external schema registry cannot be used", "外部模式注册中心不可用",
+		"check SCHEMA_REGISTRY_URL and what the registry says; unset it to use the ids of the lock file", "请检查 SCHEMA_REGISTRY_URL 及注册中心的答复；不设则使用锁文件编号",
+	},
+	{
 		ConnectorFenced, 0,
 		"another connector with the same identity has taken over", "相同身份的接入端已接管",
 		"run one connector per product and provider", "同一提供部门同一目录条目只运行一个接入端",

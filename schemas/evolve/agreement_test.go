@@ -32,7 +32,7 @@ func seeded(t *testing.T, pairs int) (uint64, int) {
 }
 
 // explained says why we may refuse what another library accepts; "" if there
-// is no reason. The reasons are those of docs/adr/0025-avro-rules.md.
+// is no reason. The reasons are those of docs/adr/0023-avro-rules.md.
 func explained(found []*evolve.MismatchError) string {
 	reasons := []string{evolve.MismatchLogical, evolve.MismatchField}
 	for _, m := range found {

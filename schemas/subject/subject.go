@@ -116,10 +116,6 @@ func (l *Lines) add(s *schemas.Schema, d *declared) error {
 	if !ok {
 		return fmt.Errorf("%s.avsc: a schema is called name.v1 or, as a later revision, name.v1.2", s.Name)
 	}
-	t, err := avro.Parse(s.Source)
-	if err != nil {
-		return fmt.Errorf("%s.avsc: %w", s.Name, err)
-	}
 	line := l.byName[name]
 	if line == nil {
 		line = &Line{Name: name, Level: d.Default.Level}
@@ -128,7 +124,7 @@ func (l *Lines) add(s *schemas.Schema, d *declared) error {
 		}
 		l.byName[name] = line
 	}
-	line.Revisions = append(line.Revisions, Revision{Schema: s, Type: t})
+	line.Revisions = append(line.Revisions, Revision{Schema: s, Type: s.Type})
 	return nil
 }
 
