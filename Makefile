@@ -32,8 +32,9 @@ e2e: ## Run the tests that build and start the hub, kill it, and plant faults in
 	$(GO) test -tags=e2e -timeout 20m ./internal/mutants
 
 .PHONY: test-faults
-test-faults: ## Run the long suites whole: faults of 100,000 sample rows of each product, memory over 2,000,000 rows (an hour)
+test-faults: ## Run the long suites whole: faults of 100,000 sample rows of each product, keys exchanged and Vault away for ten minutes, memory over 2,000,000 rows (an hour)
 	HUB_SAMPLE_ROWS=100000 $(GO) test -timeout 60m ./internal/sample
+	HUB_ROTATION_TIME=10m $(GO) test -tags=e2e -timeout 30m -count=1 -v -run 'RotationUnderLoad' ./cmd/hub
 	HUB_MEMORY_ROWS=2000000 $(GO) test -tags=e2e -timeout 120m -run 'TestMemoryIsFlat' ./connectors
 
 .PHONY: test-live

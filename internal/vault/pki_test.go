@@ -283,7 +283,7 @@ func TestIdentityIsExchangedAtHalfOfItsLife(t *testing.T) {
 			t.Errorf("unready %s before its end: %v", time.Until(id.Expires()), err)
 		}
 		time.Sleep(2 * time.Hour)
-		if err := id.Ready(t.Context()); problem.CodeOf(err) != problem.VaultUnavailable {
+		if err := id.Ready(t.Context()); err == nil || problem.CodeOf(err) != problem.VaultUnavailable {
 			t.Errorf("ready %s before its end: %v", time.Until(id.Expires()), err)
 		}
 		from.set(nil)

@@ -1,6 +1,4 @@
-//go:build e2e
-
-package vault_test
+package vaulttest
 
 import (
 	"bufio"
@@ -23,32 +21,33 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/embedded"
 )
 
-// node is a devvault that a test configures, seals, pauses and kills.
-type node struct {
+// Node is a devvault that a test configures, seals, pauses and kills.
+type Node struct {
+	Address string // https:// or http:// and host:port
 	t       testing.TB
+	source  string // deploy/devvault
 	config  string
-	address string // https:// or http:// and host:port
 	cmd     *exec.Cmd
 	ended   chan struct{}
 }
 
-// devvaultBinary is that of the tests' server, built once.
-func devvaultBinary(t testing.TB) string {
-	t.Helper()
+// binary is that of the demo, built once.
+func (n *Node) binary() string {
+	n.t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
-	path, err := embedded.BuildDevvault(t.Context(), "../../deploy/devvault", filepath.Join(cache, "chuanyu-hub"), nil)
+	path, err := embedded.BuildDevvault(n.t.Context(), n.source, filepath.Join(cache, "chuanyu-hub"), nil)
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 	return path
 }
 
-// freePort is a port that nobody had a moment ago, nor the one above it, which
+// FreePort is a port that nobody had a moment ago, nor the one above it, which
 // raft takes.
-func freePort(t testing.TB) int {
+func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
 		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
@@ -72,29 +71,30 @@ func staticSeal() string {
 	return "seal \"static\" {\n  current_key_id = \"t\"\n  current_key = \"" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{7}, 32)) + "\"\n}\nlog_level = \"error\"\n"
 }
 
-// newNode writes a configuration: a storage block, and the certificate and key
-// to serve TLS with, if any.
-func newNode(t testing.TB, port int, storage, certFile, keyFile string) *node {
+// New writes the configuration of a node built from source (deploy/devvault):
+// a storage block, and the certificate and key to serve TLS with, if any. Its
+// seal opens by itself.
+func New(t testing.TB, source string, port int, storage, certFile, keyFile string) *Node {
 	t.Helper()
 	scheme, tls := "http", "tls_disable = true"
 	if certFile != "" {
 		scheme, tls = "https", fmt.Sprintf("tls_cert_file = %q\n  tls_key_file = %q", certFile, keyFile)
 	}
-	n := &node{t: t, config: filepath.Join(t.TempDir(), "devvault.hcl"), address: scheme + "://127.0.0.1:" + strconv.Itoa(port)}
+	n := &Node{t: t, source: source, config: filepath.Join(t.TempDir(), "devvault.hcl"), Address: scheme + "://127.0.0.1:" + strconv.Itoa(port)}
 	text := fmt.Sprintf("storage %s\nlistener \"tcp\" {\n  address = \"127.0.0.1:%d\"\n  %s\n}\napi_addr = %q\ncluster_addr = \"https://127.0.0.1:%d\"\n%s",
-		storage, port, tls, n.address, port+1, staticSeal())
+		storage, port, tls, n.Address, port+1, staticSeal())
 	if err := os.WriteFile(n.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(n.kill)
+	t.Cleanup(n.Kill)
 	return n
 }
 
-// start starts it and waits until it listens.
-func (n *node) start() {
+// Start starts it and waits until it listens.
+func (n *Node) Start() {
 	n.t.Helper()
-	n.cmd = exec.CommandContext(context.WithoutCancel(n.t.Context()), devvaultBinary(n.t), "server", "-config", n.config, "-exit-with-stdin") //nolint:gosec // built above
-	stdin, err := n.cmd.StdinPipe()                                                                                                           // held until the test's process ends
+	n.cmd = exec.CommandContext(context.WithoutCancel(n.t.Context()), n.binary(), "server", "-config", n.config, "-exit-with-stdin") //nolint:gosec // built above
+	stdin, err := n.cmd.StdinPipe()                                                                                                  // held until the test's process ends
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -103,7 +103,8 @@ func (n *node) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.cmd.Stderr = os.Stderr
+	log := &bytes.Buffer{} // read only after the process has ended
+	n.cmd.Stderr = log
 	if err := n.cmd.Start(); err != nil {
 		n.t.Fatal(err)
 	}
@@ -122,14 +123,14 @@ func (n *node) start() {
 	select {
 	case <-listening:
 	case <-n.ended:
-		n.t.Fatal("devvault ended at once")
+		n.t.Fatalf("devvault ended at once: %s", log)
 	case <-time.After(30 * time.Second):
 		n.t.Fatal("devvault does not listen")
 	}
 }
 
-// kill ends it as a power failure does; again is nothing.
-func (n *node) kill() {
+// Kill ends it as a power failure does; again is nothing.
+func (n *Node) Kill() {
 	if n.cmd != nil && n.cmd.Process != nil {
 		_ = n.cmd.Process.Kill()
 		<-n.ended
@@ -137,22 +138,22 @@ func (n *node) kill() {
 	}
 }
 
-// signal pauses it (SIGSTOP) and lets it go on (SIGCONT).
-func (n *node) signal(s syscall.Signal) {
+// Signal pauses it (SIGSTOP) and lets it go on (SIGCONT).
+func (n *Node) Signal(s syscall.Signal) {
 	n.t.Helper()
 	if err := n.cmd.Process.Signal(s); err != nil {
 		n.t.Fatal(err)
 	}
 }
 
-// call makes one call of the HTTP API by hand.
-func (n *node) call(client *http.Client, method, path, token string, body any) (status int, answer map[string]any) {
+// Call makes one call of the HTTP API by hand.
+func (n *Node) Call(client *http.Client, method, path, token string, body any) (status int, answer map[string]any) {
 	n.t.Helper()
 	b, err := json.Marshal(body)
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(n.t.Context(), method, n.address+"/v1/"+path, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(n.t.Context(), method, n.Address+"/v1/"+path, bytes.NewReader(b))
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -166,28 +167,30 @@ func (n *node) call(client *http.Client, method, path, token string, body any) (
 	return resp.StatusCode, answer
 }
 
-// initialise makes the root token and waits until the node is active.
-func (n *node) initialise(client *http.Client) (root string) {
+// Initialise makes the root token and waits until the node is active.
+func (n *Node) Initialise(client *http.Client) (root string) {
 	n.t.Helper()
-	status, answer := n.call(client, http.MethodPut, "sys/init", "", map[string]int{"recovery_shares": 1, "recovery_threshold": 1})
+	status, answer := n.Call(client, http.MethodPut, "sys/init", "", map[string]int{"recovery_shares": 1, "recovery_threshold": 1})
 	root, _ = answer["root_token"].(string)
 	if status != http.StatusOK || root == "" {
 		n.t.Fatalf("init: status %d", status)
 	}
-	n.awaitHealth(client, http.StatusOK)
+	n.AwaitHealth(client, http.StatusOK)
 	return root
 }
 
-func (n *node) awaitHealth(client *http.Client, want int) {
+// AwaitHealth waits for a status of sys/health: 200 active, 429 standby, 503
+// sealed.
+func (n *Node) AwaitHealth(client *http.Client, want int) {
 	n.t.Helper()
-	eventually(n.t, time.Minute, fmt.Sprintf("%s does not come to status %d", n.address, want), func() bool {
-		status, _ := n.call(client, http.MethodGet, "sys/health", "", nil)
+	Eventually(n.t, time.Minute, fmt.Sprintf("%s does not come to status %d", n.Address, want), func() bool {
+		status, _ := n.Call(client, http.MethodGet, "sys/health", "", nil)
 		return status == want
 	})
 }
 
-// eventually waits for what takes its time on a loaded machine.
-func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
+// Eventually waits for what takes its time on a loaded machine.
+func Eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
