@@ -19,6 +19,7 @@ import (
 // no log and no sync.
 type index struct {
 	dir     string // for the table
+	most    int    // entries in memory
 	entries map[digestPrefix]indexEntry
 	table   *indexTable // nil while entries are few
 	staged  map[digestPrefix]indexEntry
@@ -41,7 +42,7 @@ type indexEntry struct {
 const mostInMemory = 1 << 16
 
 func newIndex(dir string) *index {
-	return &index{dir: dir, entries: map[digestPrefix]indexEntry{}, staged: map[digestPrefix]indexEntry{}}
+	return &index{dir: dir, most: mostInMemory, entries: map[digestPrefix]indexEntry{}, staged: map[digestPrefix]indexEntry{}}
 }
 
 func prefix(d record.Digest) digestPrefix { return digestPrefix(d[:16]) }
@@ -90,7 +91,7 @@ func (x *index) last(k digestPrefix) (indexEntry, bool, error) {
 func (x *index) set(k digestPrefix, e indexEntry) error {
 	if x.table == nil {
 		x.entries[k] = e
-		if len(x.entries) <= mostInMemory {
+		if len(x.entries) <= x.most {
 			return nil
 		}
 		return x.spill()

@@ -31,8 +31,8 @@ func TestIndexOnDisk(t *testing.T) {
 	}()
 	plain := newIndex("")
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := range 60_000 {
-		key, content, version := digestOf(r.Uint64N(9000)), digestOf(r.Uint64N(3)), uint32(1+r.IntN(5))
+	for i := range 15_000 {
+		key, content, version := digestOf(r.Uint64N(2000)), digestOf(r.Uint64N(3)), uint32(1+r.IntN(5))
 		v, duplicate, err := x.next(key, content)
 		wantV, wantDuplicate, _ := plain.next(key, content)
 		if err != nil || v != wantV || duplicate != wantDuplicate {
@@ -67,8 +67,9 @@ func TestIndexOnDisk(t *testing.T) {
 func TestIndexSpills(t *testing.T) {
 	t.Parallel()
 	x := newIndex(t.TempDir())
+	x.most = 2000
 	defer func() { _ = x.close() }()
-	const keys = mostInMemory + 1000
+	const keys = 3000
 	for n := range uint64(keys) {
 		if err := x.fold(digestOf(n), digestOf(n+1), 1); err != nil {
 			t.Fatal(err)

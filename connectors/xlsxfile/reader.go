@@ -23,8 +23,17 @@ type reader struct {
 	number int64
 }
 
-// header reads the row that names the columns.
+// header reads the row that names the columns, and finds the wanted ones in it.
 func (r *reader) header(at int, columns []string) error {
+	if err := r.readNames(at); err != nil {
+		return err
+	}
+	return r.find(columns)
+}
+
+// readNames goes to the row that names the columns: the one that is configured,
+// or the first with a text.
+func (r *reader) readNames(at int) error {
 	for {
 		err := r.next()
 		switch {
@@ -43,9 +52,12 @@ func (r *reader) header(at int, columns []string) error {
 		}
 		if at > 0 || slices.ContainsFunc(names, func(s string) bool { return s != "" }) {
 			r.names = names
-			break
+			return nil
 		}
 	}
+}
+
+func (r *reader) find(columns []string) error {
 	var missing []string
 	for _, c := range columns {
 		i := slices.Index(r.names, c)

@@ -115,34 +115,44 @@ func (s *sheet) readCells() error {
 			if t.Name.Local != "c" {
 				continue
 			}
-			c := cell{column: last + 1, style: -1}
-			for _, a := range t.Attr {
-				switch a.Name.Local {
-				case "r":
-					var ok bool
-					if c.column, _, ok = parseRef(a.Value); !ok || c.column <= last {
-						return problem.New(problem.FileMalformed, "a cell's place is not one")
-					}
-				case "t":
-					c.kind = a.Value
-				case "s":
-					c.style, _ = strconv.Atoi(a.Value) // what is none is no date
-				}
+			c, err := newCell(t, last)
+			if err == nil {
+				err = s.readCell(&c)
 			}
-			if last = c.column; last >= mostColumns {
-				return problem.New(problem.FileMalformed, "there are more than %d columns", mostColumns)
-			}
-			if err := s.readCell(&c); err != nil {
+			if err != nil {
 				return err
 			}
+			last = c.column
 			s.cells = append(s.cells, c)
 		}
 	}
 }
 
+// newCell reads the attributes of a cell. Without a place it follows the last.
+func newCell(start xml.StartElement, last int) (cell, error) {
+	c := cell{column: last + 1, style: -1}
+	for _, a := range start.Attr {
+		switch a.Name.Local {
+		case "r":
+			var ok bool
+			if c.column, _, ok = parseRef(a.Value); !ok || c.column <= last {
+				return c, problem.New(problem.FileMalformed, "a cell's place is not one")
+			}
+		case "t":
+			c.kind = a.Value
+		case "s":
+			c.style, _ = strconv.Atoi(a.Value) // what is none is no date
+		}
+	}
+	if c.column >= mostColumns {
+		return c, problem.New(problem.FileMalformed, "there are more than %d columns", mostColumns)
+	}
+	return c, nil
+}
+
 // readCell reads up to the end of the cell: <v>, <f>, or <is> with its texts.
 func (s *sheet) readCell(c *cell) error {
-	inText, phonetic := false, 0
+	var parts textParts
 	for {
 		token, err := s.xml.Next()
 		if err != nil {
@@ -150,28 +160,15 @@ func (s *sheet) readCell(c *cell) error {
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			switch t.Name.Local {
-			case "v", "is":
-				c.saved = true
-				inText = t.Name.Local == "v"
-			case "t":
-				inText = phonetic == 0
-			case "rPh":
-				phonetic++
-			case "f":
-				c.made = true
-			}
+			parts.start(t.Name.Local)
+			c.saved = c.saved || t.Name.Local == "v" || t.Name.Local == "is"
+			c.made = c.made || t.Name.Local == "f"
 		case xml.EndElement:
-			switch t.Name.Local {
-			case "c":
+			if parts.end(t.Name.Local); t.Name.Local == "c" {
 				return nil
-			case "v", "t":
-				inText = false
-			case "rPh":
-				phonetic--
 			}
 		case xml.CharData:
-			if inText {
+			if parts.inText {
 				c.text += string(t)
 			}
 		}

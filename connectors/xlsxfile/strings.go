@@ -93,10 +93,34 @@ type stringWriter struct {
 	count          int
 }
 
-// copy reads <si><t>text</t></si> and <si><r><t>te</t></r><r><t>xt</t></r></si>;
-// <rPh> says how a text is pronounced.
+// textParts tells which character data are a text's: those of <t> and <v>, but
+// not within <rPh>, which says how a text is pronounced.
+type textParts struct {
+	inText   bool
+	phonetic int
+}
+
+func (p *textParts) start(element string) {
+	switch element {
+	case "t", "v":
+		p.inText = p.phonetic == 0
+	case "rPh":
+		p.phonetic++
+	}
+}
+
+func (p *textParts) end(element string) {
+	switch element {
+	case "t", "v":
+		p.inText = false
+	case "rPh":
+		p.phonetic--
+	}
+}
+
+// copy reads <si><t>text</t></si> and <si><r><t>te</t></r><r><t>xt</t></r></si>.
 func (w *stringWriter) copy(x *xmlstream.Reader) error {
-	inText, phonetic := false, 0
+	var parts textParts
 	for {
 		token, err := x.Next()
 		if errors.Is(err, io.EOF) {
@@ -107,26 +131,16 @@ func (w *stringWriter) copy(x *xmlstream.Reader) error {
 		}
 		switch t := token.(type) {
 		case xml.StartElement:
-			switch t.Name.Local {
-			case "si":
+			if parts.start(t.Name.Local); t.Name.Local == "si" {
 				x.Begin()
-			case "rPh":
-				phonetic++
-			case "t":
-				inText = phonetic == 0
 			}
 		case xml.EndElement:
-			switch t.Name.Local {
-			case "si":
+			if parts.end(t.Name.Local); t.Name.Local == "si" {
 				x.End()
 				w.end()
-			case "rPh":
-				phonetic--
-			case "t":
-				inText = false
 			}
 		case xml.CharData:
-			if inText {
+			if parts.inText {
 				n, _ := w.texts.Write(t) // Flush returns the error
 				w.at += uint64(n)        //nolint:gosec // not negative
 			}

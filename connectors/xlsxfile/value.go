@@ -25,6 +25,7 @@ var (
 	errRounded      = errors.New("holds a number of more than 15 digits, which Excel has rounded: format the column as text and enter it again")
 	errNoSuchDay    = errors.New("holds a date that does not exist")
 	errNotANumber   = errors.New("holds a number that is not one")
+	errUnknownKind  = errors.New("is of a kind that is not read")
 	errNoSuchString = errors.New("names a string that is not in the workbook")
 )
 
@@ -35,14 +36,12 @@ func (s *sheet) show(c *cell) (string, error) {
 		return "", errNeverSaved
 	case !c.saved:
 		return "", nil
+	case c.kind == "s":
+		return s.shared(c.text)
+	case c.kind == "" || c.kind == "n":
+		return s.shownNumber(c)
 	}
 	switch c.kind {
-	case "s":
-		number, err := strconv.Atoi(strings.TrimSpace(c.text))
-		if err != nil || s.strings == nil {
-			return "", errNoSuchString
-		}
-		return s.strings.text(number)
 	case "inlineStr", "str":
 		return c.text, nil
 	case "d":
@@ -55,6 +54,20 @@ func (s *sheet) show(c *cell) (string, error) {
 	case "e":
 		return "", errCellError
 	}
+	return "", errUnknownKind
+}
+
+// shared is the shared string that a cell names.
+func (s *sheet) shared(text string) (string, error) {
+	number, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || s.strings == nil {
+		return "", errNoSuchString
+	}
+	return s.strings.text(number)
+}
+
+// shownNumber is a number, or a date by its style.
+func (s *sheet) shownNumber(c *cell) (string, error) {
 	if c.style >= 0 && c.style < len(s.book.dates) && s.book.dates[c.style] {
 		return date(c.text, s.book.from1904)
 	}

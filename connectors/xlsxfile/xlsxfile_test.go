@@ -44,8 +44,12 @@ func build(method uint16, p parts, fill func(w io.Writer) error) []byte {
 		return s
 	}
 	for _, f := range []struct{ name, text string }{
-		{"_rels/.rels", rootRels}, {"xl/_rels/workbook.xml.rels", bookRels}, {"xl/workbook.xml", or(p.book, book)},
-		{"xl/styles.xml", or(p.styles, styles)}, {"xl/sharedStrings.xml", or(p.strings, "<sst/>")}, {"xl/worksheets/sheet1.xml", p.sheet},
+		{"_rels/.rels", rootRels},
+		{"xl/_rels/workbook.xml.rels", bookRels},
+		{"xl/workbook.xml", or(p.book, book)},
+		{"xl/styles.xml", or(p.styles, styles)},
+		{"xl/sharedStrings.xml", or(p.strings, "<sst/>")},
+		{"xl/worksheets/sheet1.xml", p.sheet},
 	} {
 		w, err := z.CreateHeader(&zip.FileHeader{Name: f.name, Method: method})
 		if err == nil {
@@ -122,10 +126,10 @@ func hostile() []connectortest.Hostile {
 	return []connectortest.Hostile{
 		{Title: "a cut archive", Content: func() []byte { b := whole(); return b[:len(b)-30] }, Want: problem.FileTruncated, Says: "directory"},
 		{Title: "a bomb by its ratio", Content: func() []byte {
-			return build(zip.Deflate, parts{sheet: header + good}, repeat(" ", 100<<20))
+			return overstate(whole())
 		}, Want: problem.FileTooLarge, Says: "as no sheet does"},
 		{Title: "a bomb in the small parts", Content: func() []byte {
-			return build(zip.Deflate, parts{book: book + strings.Repeat(" ", 20<<20), sheet: header + tail}, nil)
+			return build(zip.Deflate, parts{book: book + strings.Repeat(" ", 17<<20), sheet: header + tail}, nil)
 		}, Want: problem.FileTooLarge, Says: "workbook.xml"},
 		{Title: "a part that is longer than the directory says", Content: func() []byte { return understate(whole()) }, Want: problem.FileMalformed},
 		{Title: "a damaged part", Content: func() []byte {
@@ -150,6 +154,12 @@ func hostile() []connectortest.Hostile {
 			return b.Bytes()
 		}, Want: problem.FileMalformed, Says: "no workbook"},
 	}
+}
+
+// overstate makes the directory name two gigabytes as the sheet's size.
+func overstate(b []byte) []byte {
+	copy(b[bytes.LastIndex(b, []byte("PK\x01\x02"))+24:], "\x00\x00\x00\x80")
+	return b
 }
 
 // understate makes the directory name half of the sheet's size, packed and
@@ -240,6 +250,7 @@ func TestCells(t *testing.T) {
 		"a built-in date":           {`<c r="A2" s="1"><v>46024</v></c>`, "2026-01-02"},
 		"a date of a custom format": {`<c r="A2" s="2"><v>46024.5</v></c>`, "2026-01-02 12:00:00"},
 		"a format with quoted d":    {`<c r="A2" s="3"><v>46024</v></c>`, "46024"},
+		"a kind of tomorrow":        {`<c r="A2" t="x"><v>1</v></c>`, "!not read"},
 		"a time":                    {`<c r="A2" s="1"><v>0.75</v></c>`, "18:00:00"},
 		"not quite a day":           {`<c r="A2" s="1"><v>46023.999999</v></c>`, "2026-01-02"},
 		"the first day":             {`<c r="A2" s="1"><v>1</v></c>`, "1900-01-01"},

@@ -43,16 +43,24 @@ const good = "<行><品名>梨</品名></行>"
 func hostile() []connectortest.Hostile {
 	of := func(s string) func() []byte { return func() []byte { return []byte(s) } }
 	return []connectortest.Hostile{
-		{Title: "a billion laughs", Content: of(`<?xml version="1.0"?>
+		{
+			Title: "a billion laughs", Content: of(`<?xml version="1.0"?>
 <!DOCTYPE 数据 [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]><数据><行><品名>&c;</品名></行></数据>`),
-			Want: problem.FileMalformed, Says: "document type declaration"},
-		{Title: "an external entity", Content: of(`<!DOCTYPE 数据 [<!ENTITY x SYSTEM "file:///etc/hostname">]><数据><行><品名>&x;</品名></行></数据>`),
-			Want: problem.FileMalformed, Says: "document type declaration"},
-		{Title: "a declaration between rows", Content: of("<数据>" + good + `<!DOCTYPE x>` + good + "</数据>"),
-			Want: problem.FileMalformed, Says: "document type declaration", Rows: 1},
+			Want: problem.FileMalformed, Says: "document type declaration",
+		},
+		{
+			Title: "an external entity", Content: of(`<!DOCTYPE 数据 [<!ENTITY x SYSTEM "file:///etc/hostname">]><数据><行><品名>&x;</品名></行></数据>`),
+			Want: problem.FileMalformed, Says: "document type declaration",
+		},
+		{
+			Title: "a declaration between rows", Content: of("<数据>" + good + `<!DOCTYPE x>` + good + "</数据>"),
+			Want: problem.FileMalformed, Says: "document type declaration", Rows: 1,
+		},
 		{Title: "an undeclared entity", Content: of("<数据>" + good + "<行><品名>&梨;</品名></行></数据>"), Want: problem.FileMalformed, Says: "&amp;", Rows: 1},
-		{Title: "nested too deep", Content: of("<数据>" + good + "<行>" + strings.Repeat("<x>", 100_000)),
-			Want: problem.FileMalformed, Says: "nested", Rows: 1},
+		{
+			Title: "nested too deep", Content: of("<数据>" + good + "<行>" + strings.Repeat("<x>", 100_000)),
+			Want: problem.FileMalformed, Says: "nested", Rows: 1,
+		},
 		{Title: "cut in a row", Content: of("<数据>" + good + "<行><品名>桃"), Want: problem.FileTruncated, Says: "line 1", Rows: 1},
 		{Title: "cut between rows", Content: of("<数据>\n" + good + "\n"), Want: problem.FileTruncated, Says: "line 3", Rows: 1},
 		{Title: "ends that do not match", Content: of("<数据>" + good + "<行><品名>桃</行></品名></数据>"), Want: problem.FileMalformed, Says: "closed by another's end", Rows: 1},

@@ -185,11 +185,11 @@ func (s *listing) fresh(int) row {
 	r := s.event(e, "列入生效", e.listed)
 	r["列入依据"], r["失信程度"], r["登记地区划"] = s.basis, s.severity, e.company.county
 	if s.persons {
-		e.person = s.world.person()
+		e.person = s.person()
 		p := &e.person
 		r["主体类别"], r["姓名"], r["性别"], r["年龄"], r["证件类型"], r["证件号码"] = "自然人", p.name, p.sex, strconv.Itoa(p.age), "居民身份证", p.id
 	} else {
-		p := s.world.person()
+		p := s.person()
 		r["主体类别"], r["企业名称"], r["统一社会信用代码"], r["注册地址"] = subjects.pick(s.Rand), e.company.name, e.company.uscc, e.company.address
 		r["法定代表人"], r["法定代表人性别"], r["法定代表人证件类型"], r["法定代表人证件号码"] = p.name, p.sex, "居民身份证", p.id
 	}
