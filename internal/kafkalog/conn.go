@@ -47,6 +47,7 @@ type dialer struct {
 	tls      func() *tls.Config // nil: plaintext
 	sasl     *SASL              // nil: none
 	timeout  time.Duration
+	wrap     func(net.Conn) net.Conn // set by tests that disturb connections
 }
 
 // conn is one connection to one broker, used by one call at a time: a broker
@@ -70,6 +71,9 @@ func (d *dialer) dial(ctx context.Context, address string) (*conn, error) {
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, &transportError{address: address, err: err}
+	}
+	if d.wrap != nil {
+		raw = d.wrap(raw)
 	}
 	if d.tls != nil {
 		raw, err = d.secure(ctx, raw, address)
