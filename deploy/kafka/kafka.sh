@@ -79,11 +79,11 @@ share.coordinator.state.topic.min.isr=$insync
 group.initial.rebalance.delay.ms=0
 log.cleaner.backoff.ms=200
 log.cleaner.dedupe.buffer.size=8388608
-broker.session.timeout.ms=3000
+broker.session.timeout.ms=5000
 broker.heartbeat.interval.ms=500
 replica.lag.time.max.ms=3000
-controller.quorum.election.timeout.ms=500
-controller.quorum.fetch.timeout.ms=1000
+controller.quorum.election.timeout.ms=1000
+controller.quorum.fetch.timeout.ms=2000
 num.network.threads=2
 num.io.threads=4
 EOF

@@ -23,6 +23,7 @@ func (r *round) pipe(rng *rand.Rand) {
 			row, err = r.position(w.client)
 		}
 		for err == nil && row < pipeRows {
+			r.pace()
 			n++
 			if n == dies {
 				r.leave(w, row)
@@ -51,7 +52,7 @@ type pipeWriter struct {
 }
 
 func (r *round) takeOver() (*pipeWriter, error) {
-	client := r.open()
+	client := r.open(r.arena.timeout)
 	p, err := r.producer(client, ProducerConfig{TransactionalID: r.piped, BatchBytes: 4 << 10, TransactionTimeout: 10 * time.Second})
 	return &pipeWriter{client, p}, err
 }
@@ -69,11 +70,30 @@ func (r *round) position(c *Client) (row int, err error) {
 				return err
 			})
 			if err == nil {
+				err = r.together(c, row)
+			}
+			if err == nil {
 				return row, nil
 			}
 		}
 		if err != nil && !errors.Is(err, ErrUnavailable) || r.ctx.Err() != nil {
 			return 0, errors.Join(err, r.ctx.Err())
+		}
+	}
+}
+
+// together waits until the group's offset, too, is that of the last committed
+// transaction: its marker may be written a little later.
+func (r *round) together(c *Client, row int) error {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		lag, err := c.Lag(r.ctx, r.group(), r.reached)
+		if err != nil {
+			return err
+		}
+		if at := lag[0].Committed; at == int64(row) || row == 0 && at == -1 {
+			return nil
+		} else if time.Now().After(deadline) {
+			return fmt.Errorf("the position is %d as a record and %d as a group's offset", row, at)
 		}
 	}
 }

@@ -37,7 +37,8 @@ func TestFaultRoundsFake(t *testing.T) {
 	rounds(t, &arena{
 		brokers: f.addresses, lose: lose, timeout: 400 * time.Millisecond,
 		calm:    func() { lose.Store(0); f.calm() },
-		restart: func(*rand.Rand) { f.cluster.Close(); f.start() },
+		kill:    func(*rand.Rand) { f.cluster.Close() },
+		restart: f.start,
 		faults: map[string]func(*rand.Rand){
 			"leaders move":      func(*rand.Rand) { f.cluster.ShufflePartitionLeaders() },
 			"coordinators move": func(*rand.Rand) { f.cluster.RehashCoordinators() },

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -27,14 +28,15 @@ const (
 	pipeRows        = 3000 // committed, in a round
 	singleWriters   = 4
 	roundPartitions = 3
-	roundLimit      = time.Minute
+	roundLimit      = 2 * time.Minute
 )
 
 // arena is a cluster and what can be done to it.
 type arena struct {
 	brokers []string
 	faults  map[string]func(*rand.Rand) // each ends by itself or with calm
-	restart func(*rand.Rand)
+	kill    func(*rand.Rand)            // a broker, or all of them
+	restart func()                      // what was killed; returns when it can be reached
 	calm    func()
 	lose    *atomic.Int32 // answers that clients will not hear
 	timeout time.Duration // of a call
@@ -73,9 +75,9 @@ func rounds(t *testing.T, a *arena, byDefault int) {
 
 // tally is what rounds came to.
 type tally struct {
-	acknowledged, uncertain             int
-	committed, aborted, open            int
-	faults, restarts, repeated, readers int
+	acknowledged, uncertain  int
+	committed, aborted, open int
+	faults, restarts         int
 }
 
 func (t *tally) add(o *tally) {
@@ -86,7 +88,6 @@ func (t *tally) add(o *tally) {
 	t.open += o.open
 	t.faults += o.faults
 	t.restarts += o.restarts
-	t.readers += o.readers
 }
 
 func (t *tally) String() string {
@@ -103,28 +104,31 @@ type round struct {
 	ctx   context.Context
 	book  *book
 
-	client                  *Client
-	singles, piped, reached string // topics: single records; rows; the pipe's positions
+	client                  *Client // of the round's writers and readers
+	patient                 *Client // of what comes before and after
+	singles, piped, reached string  // topics: single records; rows; the pipe's positions
 
 	acked     atomic.Int64
 	committed atomic.Int64 // rows
+	allowed   atomic.Int64 // how far both may go before the next fault
 	done      chan struct{}
+	history   []string // the round's faults
 }
 
 func newRound(t *testing.T, a *arena, seed uint64) *round {
 	t.Helper()
 	r := &round{t: t, arena: a, seed: seed, book: newBook(), done: make(chan struct{})}
-	r.client = r.open()
+	r.client, r.patient = r.open(a.timeout), r.open(20*time.Second)
 	for topic, partitions := range map[*string]int{&r.singles: roundPartitions, &r.piped: 2, &r.reached: 1} {
-		*topic = create(t, r.client, partitions)
+		*topic = create(t, r.patient, partitions)
 	}
 	return r
 }
 
 // open makes a client whose connections can be disturbed.
-func (r *round) open() *Client {
+func (r *round) open(timeout time.Duration) *Client {
 	for {
-		c, err := Open(r.t.Context(), Config{Brokers: r.arena.brokers, ClientID: "round", Timeout: r.arena.timeout})
+		c, err := Open(r.t.Context(), Config{Brokers: r.arena.brokers, ClientID: "round", Timeout: timeout})
 		if errors.Is(err, ErrUnavailable) {
 			continue
 		}
@@ -178,7 +182,7 @@ func (r *round) play() {
 		return
 	}
 	r.check(logs)
-	must(r.t, "Close", r.client.Close())
+	must(r.t, "Close", errors.Join(r.client.Close(), r.patient.Close()))
 }
 
 // disturb spreads three faults and a restart over the round's progress.
@@ -190,19 +194,34 @@ func (r *round) disturb(rng *rand.Rand) {
 	slices.Sort(names)
 	order := []string{names[rng.IntN(len(names))], names[rng.IntN(len(names))], names[rng.IntN(len(names))], "restart"}
 	rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	step := int64(singleRecords+pipeRows) / int64(len(order)+1)
 	for i, name := range order {
-		goal := int64((singleRecords + pipeRows) * (i + 1) / (len(order) + 2))
-		for r.acked.Load()+r.committed.Load() < goal && r.ctx.Err() == nil && !r.t.Failed() {
+		goal := step * int64(i+1)
+		r.allowed.Store(goal)
+		for r.progress() < goal && r.ctx.Err() == nil && !r.t.Failed() {
 			time.Sleep(time.Millisecond)
 		}
 		r.arena.calm()
-		if name == "restart" {
-			r.arena.restart(rng)
-			r.restarts++
+		r.history = append(r.history, fmt.Sprintf("%s at %d", name, r.progress()))
+		if name != "restart" {
+			r.arena.faults[name](rng)
+			r.faults++
 			continue
 		}
-		r.arena.faults[name](rng)
-		r.faults++
+		r.arena.kill(rng)
+		r.allowed.Add(step) // while it is away
+		r.arena.restart()
+		r.restarts++
+	}
+	r.allowed.Store(math.MaxInt64)
+}
+
+func (r *round) progress() int64 { return r.acked.Load() + r.committed.Load() }
+
+// pace keeps writers from being done before the last fault.
+func (r *round) pace() {
+	for r.progress() > r.allowed.Load() && r.ctx.Err() == nil && !r.t.Failed() {
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -214,6 +233,7 @@ func (r *round) writeSingles(writer int, rng *rand.Rand) {
 		return
 	}
 	for n := 1; r.acked.Load() < singleRecords; {
+		r.pace()
 		records := make([]Record, 1+rng.IntN(80))
 		for i := range records {
 			records[i] = Record{Topic: r.singles, Partition: int32(rng.IntN(roundPartitions)), Value: fmt.Appendf(nil, "w%d.%d", writer, n)}
@@ -330,7 +350,7 @@ func (r *round) check(followed map[string]*follower) {
 	for topic, logs := range map[string][][]place{r.singles: single, r.piped: piped} {
 		for i := range logs {
 			if got := followed[topic].logs[i]; !slices.Equal(got, logs[i]) {
-				faults = append(faults, fmt.Sprintf("%s/%d: %d records were read while they were written, and %d are there", topic, i, len(got), len(logs[i])))
+				faults = append(faults, fmt.Sprintf("%s/%d: %s", topic, i, differ(got, logs[i])))
 			}
 		}
 	}
@@ -338,10 +358,13 @@ func (r *round) check(followed map[string]*follower) {
 	if n := len(positions); n == 0 || positions[n-1].value != strconv.Itoa(pipeRows) {
 		faults = append(faults, fmt.Sprintf("the pipe's last position is not %d, of %d", pipeRows, n))
 	}
-	lag, err := r.client.Lag(r.ctx, r.group(), r.reached)
+	lag, err := r.patient.Lag(r.ctx, r.group(), r.reached)
 	must(r.t, "Lag", err)
 	if lag[0].Committed != pipeRows {
 		faults = append(faults, fmt.Sprintf("the group's offset is %d, not %d", lag[0].Committed, pipeRows))
+	}
+	if len(faults) > 0 {
+		r.t.Logf("disturbed by %q; transactions: %v", r.history, r.book.attempts)
 	}
 	for i, f := range faults {
 		if i == 20 {
@@ -351,6 +374,18 @@ func (r *round) check(followed map[string]*follower) {
 		r.t.Error(f)
 	}
 	r.count()
+}
+
+// differ tells how what was read while it was written differs from the log.
+func differ(read, log []place) string {
+	at := 0
+	for at < min(len(read), len(log)) && read[at] == log[at] {
+		at++
+	}
+	show := func(places []place) string {
+		return fmt.Sprintf("%d records, %v", len(places), places[min(at, len(places)):min(at+3, len(places))])
+	}
+	return fmt.Sprintf("record %d: read while it was written: %s; in the log: %s", at, show(read), show(log))
 }
 
 func (r *round) count() {
@@ -380,7 +415,7 @@ func (r *round) count() {
 func (r *round) readAll(topic string, partitions int) [][]place {
 	r.t.Helper()
 	logs := make([][]place, partitions)
-	ends, err := r.client.Offsets(r.ctx, topic)
+	ends, err := r.patient.Offsets(r.ctx, topic)
 	must(r.t, "Offsets", err)
 	from := map[int32]kgo.Offset{}
 	for i := range ends {

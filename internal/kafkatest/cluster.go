@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -69,6 +70,12 @@ func Start(t testing.TB, o Options) *Cluster {
 
 // Kill ends a broker at once. node counts from 0.
 func (c *Cluster) Kill(node int) { c.nodes[node].kill() }
+
+// Pause makes a broker hang: it keeps its connections and answers nothing.
+func (c *Cluster) Pause(node int) { c.nodes[node].signal(syscall.SIGSTOP) }
+
+// Resume lets a broker that was paused go on.
+func (c *Cluster) Resume(node int) { c.nodes[node].signal(syscall.SIGCONT) }
 
 // Restart starts a broker that was killed, and returns when it listens.
 func (c *Cluster) Restart(t testing.TB, node int) {

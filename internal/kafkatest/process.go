@@ -65,6 +65,10 @@ func (p *process) kill() {
 	<-p.exited
 }
 
+func (p *process) signal(s os.Signal) {
+	_ = p.cmd.Process.Signal(s) // it may have ended by itself
+}
+
 // running is false when the process has ended.
 func (p *process) running() bool {
 	select {
