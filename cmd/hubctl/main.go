@@ -14,14 +14,15 @@ import (
 )
 
 type commandLine struct {
-	Pull     pullCommand     `cmd:"" help:"Pull records page by page, verify every receipt, print one JSON object a line."`
-	Products productsCommand `cmd:"" help:"Show the products that a gateway lets this participant know of."`
-	Receipt  receiptCommand  `cmd:"" help:"Fetch or verify receipts."`
-	Policy   policyCommand   `cmd:"" help:"Test, explain and compare rules and agreements."`
-	Sample   sampleCommand   `cmd:"" help:"Write fictional rows of a product as a file that its connector carries."`
-	Schema   schemaCommand   `cmd:"" help:"Check, compare and identify Avro schemas."`
-	Control  controlCommand  `cmd:"" help:"Order: suspend, revoke, adopt; and show what was ordered."`
-	Bench    benchCommand    `cmd:"" help:"Compare speed with references, in one run on this machine."`
+	Pull        pullCommand        `cmd:"" help:"Pull records page by page, verify every receipt, print one JSON object a line."`
+	Products    productsCommand    `cmd:"" help:"Show the products that a gateway lets this participant know of."`
+	Receipt     receiptCommand     `cmd:"" help:"Fetch or verify receipts."`
+	Policy      policyCommand      `cmd:"" help:"Test, explain and compare rules and agreements."`
+	Sample      sampleCommand      `cmd:"" help:"Write fictional rows of a product as a file that its connector carries."`
+	Schema      schemaCommand      `cmd:"" help:"Check, compare and identify Avro schemas."`
+	Control     controlCommand     `cmd:"" help:"Order: suspend, revoke, adopt; and show what was ordered."`
+	Bench       benchCommand       `cmd:"" help:"Compare speed with references, in one run on this machine."`
+	BenchBroker benchBrokerCommand `cmd:"" name:"bench-broker" hidden:""`
 
 	Acknowledge      acknowledgeCommand      `cmd:"" help:"Acknowledge a bulletin to its issuer."`
 	Acknowledgements acknowledgementsCommand `cmd:"" help:"List who acknowledged our own bulletins, and when."`

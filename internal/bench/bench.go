@@ -31,6 +31,12 @@ type Options struct {
 	Frontend Frontend
 	// Progress is told what is going on, a line at a time; nil: nobody is.
 	Progress func(format string, args ...any)
+	// Broker is a command line that runs ServeBroker when the kind is added to
+	// it: the broker of kafka/… is another process.
+	Broker []string
+	// Kafka are brokers of a running Apache Kafka, host:port, for kafka/…-real;
+	// nil: they are left out.
+	Kafka []string
 	// TempDir is where the run makes a directory, which it removes at its
 	// end; "": the system's.
 	TempDir string
@@ -49,7 +55,7 @@ func Names() []string {
 // result to each as soon as there is one. An unknown name or an option out of
 // its limits is problem.ConfigInvalid, before anything is done.
 func Run(ctx context.Context, o Options, names []string, each func(Result) error) (err error) {
-	chosen, err := choose(scenarios(), names)
+	chosen, err := choose(o.possible(scenarios(), names), names)
 	if err != nil {
 		return err
 	}
@@ -65,6 +71,7 @@ func Run(ctx context.Context, o Options, names []string, each func(Result) error
 	if err != nil {
 		return err
 	}
+	w.self, w.kafka = o.Broker, o.Kafka
 	for i := range chosen {
 		r, err := o.contest(ctx, w, &chosen[i])
 		if err != nil {
@@ -93,6 +100,15 @@ func (o *Options) check() error {
 	return nil
 }
 
+// possible leaves out what needs a running Kafka, if there is none and nobody
+// asks for it by name.
+func (o *Options) possible(all []scenario, names []string) []scenario {
+	if len(o.Kafka) > 0 || len(names) > 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(s scenario) bool { return s.real })
+}
+
 // choose finds scenarios by name, each once, in their own order.
 func choose(all []scenario, names []string) ([]scenario, error) {
 	if len(names) == 0 {
@@ -119,7 +135,10 @@ type scenario struct {
 	name string
 	unit string // of ours and references: a rate, the more the better
 	what string // is measured on either side, for people
-	open func(ctx context.Context, w *world, f Frontend) (*contest, error)
+	real bool   // it needs a running Apache Kafka
+	// clock tells the time by which a pass is measured; nil: the wall's.
+	clock func() time.Duration
+	open  func(ctx context.Context, w *world, f Frontend) (*contest, error)
 }
 
 // contest is a scenario that is ready to be run.
@@ -163,7 +182,7 @@ func (o *Options) contest(ctx context.Context, w *world, s *scenario) (_ Result,
 	for round := range o.Repeat + 1 {
 		var told []string
 		for i := range sides {
-			m, err := sides[i].measure(ctx, w.rows)
+			m, err := sides[i].measure(ctx, w.rows, s.clock)
 			if err != nil {
 				return Result{}, fmt.Errorf("%s: %w", sides[i].name, err)
 			}
@@ -186,7 +205,7 @@ func roundName(round, repeat int) string {
 
 // measure does one pass. Garbage of what came before is collected first, so
 // that nobody pays for another's.
-func (c *contestant) measure(ctx context.Context, want int) (m measurement, err error) {
+func (c *contestant) measure(ctx context.Context, want int, clock func() time.Duration) (m measurement, err error) {
 	ctx, cancel := context.WithTimeout(ctx, passTimeout)
 	defer cancel()
 	p, err := c.prepare(ctx)
@@ -197,9 +216,13 @@ func (c *contestant) measure(ctx context.Context, want int) (m measurement, err 
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	began := time.Now()
+	if clock == nil {
+		began := time.Now()
+		clock = func() time.Duration { return time.Since(began) }
+	}
+	began := clock()
 	n, err := p.run(ctx)
-	took := time.Since(began)
+	took := clock() - began
 	runtime.ReadMemStats(&after)
 	switch {
 	case err != nil:

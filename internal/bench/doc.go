@@ -13,6 +13,7 @@
 //	gateway.go    a gateway with everything around it; authority.go: its certificates
 //	pull.go       ours: all records through the gateway, in process and over TLS
 //	reader.go     reference: kafka-go's Readers, decoding nothing
+//	kafka.go      the Kafka layer by itself; kafkaclients.go: it, kafka-go and franz-go; kafkabroker.go: the other process
 //	plain.go      reference: the endpoint as one would write it without the hub
 //
 // A scenario opens a contest: one contestant of ours and its references. A

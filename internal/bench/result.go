@@ -47,7 +47,7 @@ func newResult(s *scenario, sides []contestant, taken [][]measurement, rows int)
 		r.sides = append(r.sides, summarise(sides[i].name, taken[i]))
 	}
 	ours := &r.sides[0]
-	r.Ours, r.Min, r.Max, r.AllocsPerOp = round(ours.median, 0), round(ours.min, 0), round(ours.max, 0), round(ours.allocs, 1)
+	r.Ours, r.Min, r.Max, r.AllocsPerOp = round(ours.median, 0), round(ours.min, 0), round(ours.max, 0), round(ours.allocs, 3)
 	for _, ref := range r.sides[1:] {
 		r.References[ref.name] = round(ref.median, 0)
 		r.Ratios[ref.name] = round(ours.median/ref.median, 3)
@@ -99,7 +99,7 @@ func Table(w io.Writer, results []Result) error {
 				name, ratio = r.Name, ""
 			}
 			line(name, side.name, fmt.Sprintf("%.0f %s", side.median, r.Unit),
-				fmt.Sprintf("%.0f – %.0f", side.min, side.max), fmt.Sprintf("%.1f", side.allocs), ratio)
+				fmt.Sprintf("%.0f – %.0f", side.min, side.max), fmt.Sprintf("%.2f", side.allocs), ratio)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -113,7 +113,7 @@ func explain(w io.Writer, results []Result) error {
 	_, err := fmt.Fprintf(w, `
 %d rows in each pass, %d measured passes of each side in turn after one that warms up.
 RATIO: how many times better the hub is than this reference; below 1, it is slower.
-ALLOCS: heap allocations per record of the whole process, broker and consumer included.
+ALLOCS: heap allocations per record of the whole process, with what else runs in it.
 `, first.Rows, first.Repeats)
 	for i := range results {
 		if err == nil {

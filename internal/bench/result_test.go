@@ -43,7 +43,7 @@ func TestResultAsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"name":"a/b","unit":"rows/s","ours":200,"references":{"quick":400,"slow":7},` +
-		`"ratios":{"quick":0.5,"slow":28.571},"allocs_per_op":1.3,"rows":1234,"repeats":3,"min":100,"max":300}`
+		`"ratios":{"quick":0.5,"slow":28.571},"allocs_per_op":1.26,"rows":1234,"repeats":3,"min":100,"max":300}`
 	if string(line) != want {
 		t.Errorf("got  %s\nwant %s", line, want)
 	}
@@ -61,9 +61,9 @@ func TestTable(t *testing.T) {
 	}
 	for i, want := range []string{
 		"BENCHMARK SIDE MEDIAN SLOWEST – FASTEST ALLOCS RATIO",
-		"a/b ours 200 rows/s 100 – 300 1.3",
-		"quick 400 rows/s 400 – 900 0.0 0.50",
-		"slow 7 rows/s 5 – 30 0.0 28.57",
+		"a/b ours 200 rows/s 100 – 300 1.26",
+		"quick 400 rows/s 400 – 900 0.00 0.50",
+		"slow 7 rows/s 5 – 30 0.00 28.57",
 	} {
 		if got := strings.Join(lines[i], " "); got != want {
 			t.Errorf("line %d: %q, want %q", i, got, want)

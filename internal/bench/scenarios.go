@@ -3,12 +3,13 @@ package bench
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // scenarios are the lines of the budgets (design, section 5) that are measured
 // here.
 func scenarios() []scenario {
-	return append(codecScenarios(), []scenario{
+	return slices.Concat(codecScenarios(), []scenario{
 		{
 			name: "connector/csv", unit: "rows/s", open: openConnectorCSV,
 			what: `ours: a CSV file read, mapped, validated, keyed, encoded, and sent in Kafka transactions of
@@ -42,7 +43,7 @@ goavro's NativeFromBinary, a map of the 8 fields, encoding/json. No policy, no g
 conditions and 28 fields in every decision; as many requests as rows, no two the same, nothing remembered.
 10 agreements: the same over ten.`,
 		},
-	}...)
+	}, kafkaScenarios())
 }
 
 // codecScenarios work in memory on one record of 25 fields (golden/).

@@ -38,6 +38,9 @@ type world struct {
 	rows int
 	dir  string // everything that is written lies below it
 	file string // the rows as CSV
+
+	self  []string // runs ServeBroker
+	kafka []string // brokers of a running Apache Kafka
 }
 
 func newWorld(dir string, rows int) (*world, error) {

@@ -73,6 +73,7 @@ func (k *Kafka) start(dir string, port int, logger *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, k.journal.remove())
 	}
+	limitByPartition(k.cluster)
 	k.journal.attach(k.cluster)
 	k.address = k.cluster.ListenAddrs()[0]
 	return nil

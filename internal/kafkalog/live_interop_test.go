@@ -36,6 +36,7 @@ type seen struct {
 // otherClient is a client that is not ours.
 type otherClient struct {
 	name  string
+	lacks string // a codec with which it does not write
 	read  func(t *testing.T, topic string, count int) []seen
 	write func(t *testing.T, topic string) // with each codec, and what it can abort beside
 }
@@ -68,7 +69,7 @@ func TestLiveInterop(t *testing.T) {
 		t.Run(other.name+" writes", func(t *testing.T) {
 			topic := create(t, c, interopPartitions)
 			other.write(t, topic)
-			readTheirs(t, c, topic)
+			readTheirs(t, c, topic, other.lacks)
 		})
 	}
 }
@@ -106,7 +107,7 @@ func writeOurs(t *testing.T, c *Client, topic string) map[string]int64 {
 
 // readTheirs expects one committed record for each codec and key, where our
 // producer would have put it, and nothing else.
-func readTheirs(t *testing.T, c *Client, topic string) {
+func readTheirs(t *testing.T, c *Client, topic, lacks string) {
 	t.Helper()
 	waitStable(t, c, topic)
 	ends, err := c.Offsets(t.Context(), topic)
@@ -131,6 +132,9 @@ func readTheirs(t *testing.T, c *Client, topic string) {
 	var want []string
 	for _, codec := range interopCodecs {
 		for i := range interopKeys {
+			if codec == lacks {
+				continue
+			}
 			want = append(want, fmt.Sprintf("commit/%s/%d", codec, i))
 		}
 	}
@@ -234,7 +238,9 @@ func kafkaJS(t *testing.T, brokers string) otherClient {
 	source, err := os.ReadFile(interopScript(t, "client.js"))
 	must(t, "client.js", err)
 	must(t, "client.js", os.WriteFile(filepath.Join(dir, "client.js"), source, 0o600)) // beside its modules
-	return byScript("kafkajs", dir, brokers, "node", "client.js")
+	c := byScript("kafkajs", dir, brokers, "node", "client.js")
+	c.lacks = "lz4" // none that brokers take is to be had for it without a compiler
+	return c
 }
 
 // consoleTools are Kafka's own, in Java.

@@ -3,6 +3,7 @@
 package kafkalog
 
 import (
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -66,6 +67,15 @@ func (f *fakeArena) start() {
 			f.ports = append(f.ports, port)
 		}
 	}
+	// An answer that ends at the limit of the whole request lacks aborted
+	// transactions (internal/embedded, limitByPartition).
+	cluster.ControlKey(int16(kmsg.Fetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		if req, ok := r.(*kmsg.FetchRequest); ok {
+			req.MaxBytes = math.MaxInt32
+		}
+		return nil, nil, false
+	})
 	f.cluster = cluster
 }
 
