@@ -63,6 +63,15 @@ $(CLIENTS)/jars/ready: deploy/clients/pom.xml
 	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
 
+# A round writes at least 10,000 records through three faults and one restart.
+FAKE_ROUNDS  ?= 200
+KAFKA_ROUNDS ?= 30
+
+.PHONY: test-faults
+test-faults: ## Play rounds of faults and restarts: 200 on kfake, 30 on three Kafka brokers (see .ci/run for what they need)
+	KAFKALOG_ROUNDS=$(FAKE_ROUNDS) $(GO) test -tags=faults -timeout 60m -count=1 -v -run 'TestFaultRoundsFake' ./internal/kafkalog
+	KAFKALOG_ROUNDS=$(KAFKA_ROUNDS) $(GO) test -tags=faults -timeout 60m -count=1 -v -run 'TestFaultRoundsKafka' ./internal/kafkalog
+
 .PHONY: check
 check: generated lint vet house unit ## Everything that must hold before a commit
 
@@ -80,6 +89,7 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags=e2e ./...
 	$(GO) vet -tags=live ./...
+	$(GO) vet -tags=faults ./internal/kafkalog
 
 .PHONY: house
 house: ## Check the rules of the house: imports, sizes, package comments

@@ -13,11 +13,11 @@ import (
 )
 
 const (
-	whatProduce = `ours: a Producer, idempotent, acks=all, %s, calls of 1000 records of 500 bytes with key and three headers.
+	whatProduce = `ours: a Producer, idempotent, acks=all, %s, calls of 1000 records as the connector publishes them.
 kafka-go Writer: the same records in one call, acks=all, batches of 1000, without idempotence. franz-go: the
 same records, idempotent, acks=all, batches of 1 MiB.
 `
-	whatConsume = `ours: a Fetcher, read_committed, %s, which checks every batch's CRC and hands out all records of 500 bytes.
+	whatConsume = `ours: a Fetcher, read_committed, %s, which checks every batch's CRC and hands out every record.
 kafka-go Reader: FetchMessage, read_committed, queue of 1000. franz-go: PollFetches, read_committed.
 `
 	whatAlone = `The broker runs in a process of its own and stores nothing: a record's price is the CPU time of this process.`
@@ -58,23 +58,29 @@ func cpuTime() time.Duration {
 }
 
 func openProduce(ctx context.Context, w *world, codec string) (*contest, error) {
-	o, err := startOther(ctx, w.self, swallows)
+	records, err := w.sample(ctx, kafkaTopic)
 	if err != nil {
 		return nil, err
 	}
-	c := &clients{
-		rows: w.rows, brokers: []string{o.address}, topic: kafkaTopic, codec: codec, client: o.client, records: ready(kafkaTopic, w.rows),
+	o, err := startOther(ctx, w.self, swallows, nil)
+	if err != nil {
+		return nil, err
 	}
+	c := &clients{rows: w.rows, brokers: []string{o.address}, topic: kafkaTopic, codec: codec, client: o.client, records: records}
 	ours, others := c.produceSides()
 	return &contest{ours: ours, references: others, close: o.close}, nil
 }
 
 func openConsume(ctx context.Context, w *world, codec string) (*contest, error) {
-	kind := sendsZstd
-	if codec == "none" {
-		kind = sendsPlain
+	records, err := w.sample(ctx, kafkaTopic)
+	if err != nil {
+		return nil, err
 	}
-	o, err := startOther(ctx, w.self, kind)
+	set, err := batch(ctx, records[:min(batchOf, len(records))], codec)
+	if err != nil {
+		return nil, err
+	}
+	o, err := startOther(ctx, w.self, repeats, set)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +96,11 @@ func openReal(ctx context.Context, w *world, produce bool) (_ *contest, err erro
 		return nil, err
 	}
 	topic := fmt.Sprintf("hub-bench-%d", time.Now().UnixNano()) //nolint:forbidigo // a name that nobody has
-	c := &clients{rows: w.rows, brokers: w.kafka, topic: topic, codec: "zstd", client: client, records: ready(topic, w.rows)}
+	records, err := w.sample(ctx, topic)
+	if err != nil {
+		return nil, errors.Join(err, client.Close())
+	}
+	c := &clients{rows: w.rows, brokers: w.kafka, topic: topic, codec: "zstd", client: client, records: records}
 	shut := func() error { return errors.Join(c.drop(context.WithoutCancel(ctx)), client.Close()) }
 	defer func() {
 		if err != nil {

@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/problem"
@@ -19,33 +19,34 @@ import (
 // The brokers of the scenarios that measure a client alone. Each runs in a
 // process of its own, so that none of its work is in the client's figures.
 const (
-	swallows   = "swallows"    // acknowledges every batch and stores none
-	sendsZstd  = "sends-zstd"  // sends one batch again and again
-	sendsPlain = "sends-plain" // the same, not compressed
+	swallows = "swallows" // acknowledges every batch and stores none
+	repeats  = "repeats"  // sends one batch again and again, which it is given first
 )
 
 const (
 	kafkaTopic = "bench"
-	batchOf    = 1000 // records of the batch that a broker sends
-	valueBytes = 500
-	// randomShare of a value's bytes does not compress: about what Avro of a
-	// price record leaves.
-	randomShare = 0.4
+	batchOf    = 1000     // records of the batch that a broker sends
+	maxBatch   = 16 << 20 // bytes of it
 )
 
 // ServeBroker is the other process: it runs the broker of that kind, prints
-// its address on out, and ends with ctx or at the end of in.
+// its address on out, and ends with ctx or at the end of in, from which it
+// first reads what it is to send.
 func ServeBroker(ctx context.Context, kind string, in io.Reader, out io.Writer) error {
 	opts := []kfake.Opt{kfake.NumBrokers(1)}
-	batch := kfake.SyntheticBatch{Records: batchOf, RecordBytes: valueBytes, RandomFrac: randomShare}
 	switch kind {
 	case swallows:
 		opts = append(opts, kfake.BlackholeProduce())
-	case sendsZstd:
-		batch.Compression = kgo.ZstdCompression()
-		opts = append(opts, kfake.SyntheticFetch(batch))
-	case sendsPlain:
-		opts = append(opts, kfake.SyntheticFetch(batch))
+	case repeats:
+		var size uint32
+		if err := binary.Read(in, binary.BigEndian, &size); err != nil || size > maxBatch {
+			return fmt.Errorf("the size of the batch, %d: %w", size, err)
+		}
+		set := make([]byte, size)
+		if _, err := io.ReadFull(in, set); err != nil {
+			return fmt.Errorf("the batch: %w", err)
+		}
+		opts = append(opts, kfake.SyntheticFetch(kfake.SyntheticBatch{Batch: set}))
 	default:
 		return problem.New(problem.ConfigInvalid, "there is no broker %q", kind)
 	}
@@ -78,8 +79,8 @@ type otherProcess struct {
 }
 
 // startOther runs ServeBroker by the command line that Options name, with one
-// topic of one partition.
-func startOther(ctx context.Context, self []string, kind string) (_ *otherProcess, err error) {
+// topic of one partition; set is what it is to send.
+func startOther(ctx context.Context, self []string, kind string, set []byte) (_ *otherProcess, err error) {
 	if len(self) == 0 {
 		return nil, problem.New(problem.ConfigInvalid, "the benchmark has no command that runs its broker")
 	}
@@ -102,6 +103,11 @@ func startOther(ctx context.Context, self []string, kind string) (_ *otherProces
 			err = errors.Join(err, o.close())
 		}
 	}()
+	if set != nil {
+		if _, err := stop.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(set))), set...)); err != nil { //nolint:gosec // at most maxBatch
+			return nil, fmt.Errorf("the batch for the broker's process: %w", err)
+		}
+	}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		return nil, fmt.Errorf("the broker's process does not name its address: %w", err)

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 )
@@ -23,24 +24,67 @@ type clients struct {
 	records []kafkalog.Record
 }
 
-// ready makes the records that producers send: a digest as key, three headers,
-// 500 bytes of which a part compresses.
-func ready(topic string, n int) []kafkalog.Record {
-	rng := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same records in every run
-	records := make([]kafkalog.Record, n)
-	for i := range records {
-		key, value := make([]byte, 32), make([]byte, valueBytes)
-		for at := range key {
-			key[at] = byte(rng.Uint32())
-		}
-		for at := range int(randomShare * valueBytes) {
-			value[at] = byte(rng.Uint32())
-		}
-		records[i] = kafkalog.Record{Topic: topic, Key: key, Value: value, Headers: []kafkalog.Header{
-			{Key: "product", Value: []byte("price_quote")}, {Key: "event_id", Value: fmt.Appendf(nil, "%032x", i)}, {Key: "version", Value: []byte("1")},
-		}}
+// sample are the world's rows as the connector publishes them: key, value and
+// headers of real records, for one partition of a topic.
+func (w *world) sample(ctx context.Context, topic string) (_ []kafkalog.Record, err error) {
+	host, err := newConnectorHost(w)
+	if err != nil {
+		return nil, err
 	}
-	return records
+	b, err := startBroker(ctx, w.topics()...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	if err := w.publish(ctx, host, b); err != nil {
+		return nil, err
+	}
+	records := make([]kafkalog.Record, 0, w.rows)
+	err = w.scan(ctx, b, func(_ int32, r *kafkalog.FetchedRecord) {
+		m := message(r) // a copy: the memory is reused
+		own := kafkalog.Record{Topic: topic, Key: m.Key, Value: m.Value, Headers: make([]kafkalog.Header, len(m.Headers))}
+		for i := range m.Headers {
+			own.Headers[i] = kafkalog.Header(m.Headers[i])
+		}
+		records = append(records, own)
+	})
+	return records, err
+}
+
+// batch is one record batch of these records, as a broker stores it.
+func batch(ctx context.Context, records []kafkalog.Record, codec string) (_ []byte, err error) {
+	b, err := startBroker(ctx, kafkalog.Topic{Name: kafkaTopic, Partitions: 1})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.close()) }()
+	p, err := b.client.NewProducer(ctx, kafkalog.ProducerConfig{Compression: codec})
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(p.Send(ctx, records), p.Close(ctx)); err != nil {
+		return nil, err
+	}
+	// Version 12 is the last that knows topics by their names.
+	raw, err := kgo.NewClient(kgo.SeedBrokers(b.address), kgo.MaxVersions(kversion.V2_8_0()))
+	if err != nil {
+		return nil, err
+	}
+	defer raw.Close()
+	req := kmsg.NewFetchRequest()
+	req.MaxBytes, req.ReplicaID = maxBatch, -1
+	topic, part := kmsg.NewFetchRequestTopic(), kmsg.NewFetchRequestTopicPartition()
+	part.PartitionMaxBytes = maxBatch
+	topic.Topic, topic.Partitions = kafkaTopic, append(topic.Partitions, part)
+	req.Topics = append(req.Topics, topic)
+	answer, err := req.RequestWith(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	if len(answer.Topics) != 1 || len(answer.Topics[0].Partitions) != 1 {
+		return nil, errors.New("the broker does not give the batch back")
+	}
+	return answer.Topics[0].Partitions[0].RecordBatches, nil
 }
 
 func (c *clients) produceSides() (contestant, []contestant) {
@@ -162,7 +206,7 @@ func (c *clients) ourFetcher(context.Context) (pass, error) {
 // all is the end of a pass: some more than all of the last batch may have been
 // read.
 func (c *clients) all(n, bytes int) (int, error) {
-	if bytes < n*valueBytes {
+	if bytes < n {
 		return n, fmt.Errorf("%d records came with %d bytes", n, bytes)
 	}
 	return min(n, c.rows), nil

@@ -236,12 +236,13 @@ const benchmarkRows = 100_000
 // for benchstat; one op is one pass over all rows. What is compared with each
 // other belongs into one run with turns: hubctl bench.
 func BenchmarkSides(b *testing.B) {
-	for _, s := range scenarios() {
+	for _, s := range new(Options).possible(scenarios(), nil) {
 		b.Run(s.name, func(b *testing.B) {
 			w, err := newWorld(b.TempDir(), benchmarkRows)
 			if err != nil {
 				b.Fatal(err)
 			}
+			w.self = []string{os.Args[0], brokerArgument}
 			c, err := s.open(b.Context(), w, frontend)
 			if err != nil {
 				b.Fatal(err)

@@ -57,6 +57,7 @@ type lease struct {
 	headers    []Header
 	partitions []FetchedPartition
 	names      map[string]string // header keys seen before, so that they are one string each
+	order      []string          // those of the record before
 }
 
 func (p *buffers) lease() *lease {
@@ -111,14 +112,24 @@ const (
 	longestName = 64  // bytes of one of them
 )
 
-// name is the header key b as a string, without a new one for a key seen before.
-func (l *lease) name(b []byte) string {
-	if s, ok := l.names[string(b)]; ok {
-		return s
+// name is the key of a record's i-th header as a string, without a new one for
+// a key seen before: most often that of the record before.
+func (l *lease) name(i int, b []byte) string {
+	if i < len(l.order) && l.order[i] == string(b) {
+		return l.order[i]
 	}
-	s := string(b)
-	if len(s) <= longestName && len(l.names) < maxNames {
-		l.names[s] = s
+	s, ok := l.names[string(b)]
+	if !ok {
+		s = string(b)
+		if len(s) <= longestName && len(l.names) < maxNames {
+			l.names[s] = s
+		}
+	}
+	switch {
+	case i < len(l.order):
+		l.order[i] = s
+	case i == len(l.order) && i < maxNames:
+		l.order = append(l.order, s)
 	}
 	return s
 }

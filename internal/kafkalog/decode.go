@@ -23,7 +23,7 @@ type decoder struct {
 	committed bool // skip aborted records
 
 	// Where to stop early: a set that unpacks to very much is read in parts.
-	byteBudget, recordBudget int
+	byteBudget, recordBudget int // bytes unpacked; records and headers
 
 	aborted []aborted      // of the partition, by first
 	ended   map[int64]bool // producers inside an aborted transaction
@@ -105,7 +105,10 @@ func (d *decoder) batch(h *header, b []byte, from int64) error {
 	}
 	d.byteBudget -= len(body)
 	d.recordBudget -= int(h.count)
-	return d.records(h, body, from)
+	headers := len(d.lease.headers)
+	err := d.records(h, body, from)
+	d.recordBudget -= len(d.lease.headers) - headers
+	return err
 }
 
 // skip reports whether nothing of the batch is to be delivered, and follows
@@ -205,16 +208,20 @@ func (d *decoder) headers(in *reader) []Header {
 	}
 	in.items -= int(n)
 	start := len(d.lease.headers)
-	for range n {
-		key := in.bytes()
-		value := in.bytes()
-		if in.bad || key == nil {
+	all := slices.Grow(d.lease.headers, int(n))
+	b := in.b
+	for i := range int(n) {
+		key, rest, ok := nextBytes(b)
+		value, rest, sound := nextBytes(rest)
+		if !ok || !sound || key == nil {
 			in.bad = true
 			return nil
 		}
-		d.lease.headers = append(d.lease.headers, Header{Key: d.lease.name(key), Value: value})
+		b = rest
+		all = append(all, Header{Key: d.lease.name(i, key), Value: value})
 	}
-	return d.lease.headers[start:len(d.lease.headers):len(d.lease.headers)]
+	in.b, d.lease.headers = b, all
+	return all[start:len(all):len(all)]
 }
 
 // reader takes fields from the front of b; bad is set, and stays, when there
@@ -254,14 +261,32 @@ func (r *reader) take(n int) []byte {
 
 // bytes is a length and as many bytes; nil for null.
 func (r *reader) bytes() []byte {
-	n := r.varint()
-	switch {
-	case n == -1:
-		return nil
-	case n < 0 || n > int64(len(r.b)):
-		r.bad = true
-		r.b = nil
-		return nil
+	v, rest, ok := nextBytes(r.b)
+	r.bad = r.bad || !ok
+	r.b = rest
+	return v
+}
+
+// nextBytes takes a length and as many bytes from the front of b; nil for
+// null.
+func nextBytes(b []byte) (v, rest []byte, ok bool) {
+	if len(b) > 0 && b[0] < 0x80 && b[0]&1 == 0 { // fewer than 64 bytes: by far the most frequent
+		if n := int(b[0] >> 1); n < len(b) {
+			return b[1 : 1+n : 1+n], b[1+n:], true
+		}
+		return nil, nil, false
 	}
-	return r.take(int(n))
+	return longBytes(b)
+}
+
+func longBytes(b []byte) (v, rest []byte, ok bool) {
+	n, width := binary.Varint(b)
+	switch {
+	case width <= 0 || n < -1 || n > int64(len(b)-width):
+		return nil, nil, false
+	case n == -1:
+		return nil, b[width:], true
+	}
+	b = b[width:]
+	return b[:n:n], b[n:], true
 }

@@ -24,23 +24,22 @@ func TestLiveCompaction(t *testing.T) {
 		"max.compaction.lag.ms": "200", "delete.retention.ms": "0",
 	}}))
 	want := writeToClean(t, c, topic)
-	before := len(stored(t, c, topic, 0))
 	plain := producer(t, c, ProducerConfig{})
 	empty := 0
 	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(300 * time.Millisecond) {
 		// A record of another key closes the segment: the last one is not cleaned.
 		mustSend(t, plain, []Record{{Topic: topic, Key: []byte("roll"), Value: []byte("roll")}})
 		want["roll"] = "roll"
-		if empty = emptyBatches(t, c, topic); empty > 0 && len(stored(t, c, topic, 0)) < before/4 {
+		if empty = emptyBatches(t, c, topic); empty > 0 && len(stored(t, c, topic, 0)) < writtenToClean/4 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("of %d records, %d are left, with %d empty batches: the cleaner did not run", before, len(stored(t, c, topic, 0)), empty)
+			t.Fatalf("of %d records, %d are left, with %d empty batches: the cleaner did not run", writtenToClean, len(stored(t, c, topic, 0)), empty)
 		}
 	}
 	ends, err := c.Offsets(t.Context(), topic)
 	must(t, "Offsets", err)
-	t.Logf("of %d records the cleaner left %d, with %d empty batches, in %d offsets", before, len(stored(t, c, topic, 0)), empty, ends[0].End)
+	t.Logf("of %d records the cleaner left %d, with %d empty batches, in %d offsets", writtenToClean, len(stored(t, c, topic, 0)), empty, ends[0].End)
 	got, last := map[string]string{}, map[string]int64{}
 	read := func(from int64) {
 		clear(got)
@@ -65,12 +64,21 @@ func TestLiveCompaction(t *testing.T) {
 	}
 }
 
+// writtenToClean is how many records writeToClean writes, about a third of
+// them in transactions.
+const writtenToClean = 7 + 40*3*20
+
 // writeToClean writes the same few keys again and again, in transactions of
 // which some are aborted, beside a producer without, and returns what stands.
 func writeToClean(t *testing.T, c *Client, topic string) map[string]string {
 	t.Helper()
 	want := map[string]string{}
 	plain, p := producer(t, c, ProducerConfig{}), producer(t, c, ProducerConfig{TransactionalID: topic})
+	// All of what this one writes is superseded: a batch of it stays, empty.
+	early := producer(t, c, ProducerConfig{})
+	for n := range 7 {
+		mustSend(t, early, []Record{{Topic: topic, Key: fmt.Appendf(nil, "plain %d", n), Value: []byte("early")}})
+	}
 	for i := range 40 {
 		for _, codec := range []string{"none", "zstd"} {
 			plain.codec, _ = codecOf(codec)

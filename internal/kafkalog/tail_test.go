@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -214,4 +216,42 @@ func TestTailGivesUp(t *testing.T) {
 	if _, err := tail.Fetch(t.Context(), PartitionOffset{0, -1}); err == nil {
 		t.Error("an offset below zero was accepted")
 	}
+}
+
+// A reader that stands still holds what it was given, and nothing is set aside
+// for it: others read fifteen times the tail's bound meanwhile.
+func TestStalledReader(t *testing.T) {
+	const bound = 2 << 20
+	cluster := startCluster(t, kfake.SyntheticFetch(kfake.SyntheticBatch{Records: 1000, RecordBytes: 1000}))
+	c := open(t, cluster.ListenAddrs())
+	c.buffers.poison = false
+	tail := c.NewTail(TailConfig{FetcherConfig: FetcherConfig{Topic: create(t, c, 1), MaxBytes: 256 << 10}, Bytes: bound})
+	defer tail.Close()
+	stalled, err := tail.Fetch(t.Context(), PartitionOffset{})
+	must(t, "Fetch", err)
+	kept := bytes.Clone(stalled.Partitions[0].Records[0].Value)
+	held := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, most, read := held(), uint64(0), 0
+	for next := int64(0); read < 15*bound; {
+		got, err := tail.Fetch(t.Context(), PartitionOffset{0, next})
+		must(t, "Fetch", err)
+		next = got.Partitions[0].Next
+		read += 1000 * len(got.Partitions[0].Records)
+		got.Release()
+		if next%10_000 == 0 {
+			most = max(most, held())
+		}
+	}
+	if most > before+4*bound {
+		t.Errorf("%d MiB are held, %d before %d MiB were read", most>>20, before>>20, read>>20)
+	}
+	if !bytes.Equal(stalled.Partitions[0].Records[0].Value, kept) {
+		t.Error("what the stalled reader was given has changed")
+	}
+	stalled.Release()
 }
