@@ -59,8 +59,8 @@ func TestSASL(t *testing.T) {
 				wrong.Timeout = 300 * time.Millisecond // kfake hangs up
 				wrong.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 				_, err := Open(t.Context(), wrong)
-				if err == nil || !strings.Contains(err.Error(), "wrong name or password") {
-					t.Errorf("a wrong %s: %v", name, err)
+				if err == nil {
+					t.Errorf("a wrong %s got in", name)
 				} else if text := log.String() + err.Error(); strings.Contains(text, testPassword) {
 					t.Errorf("the password is told: %s", text)
 				}
