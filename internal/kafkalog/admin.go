@@ -133,7 +133,10 @@ func (c *Client) describe(ctx context.Context, topic string, settled bool) (*met
 			return fmt.Errorf("the answer does not speak of the topic: %w", brokerError(kafka.Unknown))
 		}
 		found = &answer.Topics[0]
-		if !settled && kafka.Error(found.ErrorCode) == kafka.UnknownTopicOrPartition {
+		if kafka.Error(found.ErrorCode) == kafka.UnknownTopicOrPartition {
+			if settled { // it has been created, and this broker has not heard of it
+				return fmt.Errorf("broker lags behind: %w", brokerError(kafka.LeaderNotAvailable))
+			}
 			return nil // not worth waiting for
 		}
 		if err := codeError(found.ErrorCode); err != nil || !settled {

@@ -3,10 +3,11 @@
 // segmentio/kafka-go, of which it uses the protocol messages and nothing above
 // them (docs/adr/0001, docs/adr/0002).
 //
-//	Open ──► Client ─┬─ CreateTopics, Offsets, OffsetAt, Ping
-//	                 ├─ NewProducer ──► Producer: Begin, Send, Commit, Abort
-//	                 └─ NewFetcher  ──► Fetcher: Fetch ──► Fetched.Release
-//	                                    ReadRange on top of it
+//	Open ──► Client ─┬─ CreateTopics, Diff, Apply, ApplyACLs, Offsets, OffsetAt, Lag, Ping
+//	                 ├─ NewProducer ──► Producer: Begin, Send, CommitOffsets, Commit, Abort, Flush
+//	                 ├─ NewFetcher  ──► Fetcher: Fetch ──► Fetched.Release
+//	                 │                  ReadRange on top of it
+//	                 └─ NewTail     ──► Tail: the same, shared by many readers
 //
 // # Where to find what
 //
@@ -18,7 +19,10 @@
 //	txn.go          transactions; coordinator.go: what their coordinator is asked
 //	fetcher.go      Fetch; fetch.go: one round of it; fetchwire.go: the answer's bytes
 //	buffers.go      reused memory and who holds it
-//	admin.go        topics; offsets.go: the ends of partitions
+//	tail.go         one fetch for several readers of one place
+//	admin.go        topics; declare.go: diff and apply; acl.go: rules
+//	offsets.go      the ends of partitions; group.go: a group's offsets and lag
+//	sasl.go         name and password; metrics.go: what is counted
 //
 // # What holds
 //
@@ -40,7 +44,8 @@
 // # Memory
 //
 // Send copies records into the batch that is about to leave, and a producer has
-// at most one of them per partition; what waits is the caller's memory.
+// at most one of them per partition; what waits is the caller's memory, and
+// ProducerConfig.BufferBytes bounds it.
 // Fetched records are slices of reused buffers until Release. What a batch may
 // unpack to, and how many records and headers it may hold, is limited
 // (format.go), and room is made as bytes arrive, not as a size claims.
@@ -53,6 +58,6 @@
 // # Metrics
 //
 // Three places see everything that is worth counting: Client.retryWithin
-// (calls, repetitions, latency), writer.settle (batches, records, bytes) and
-// Fetcher.gather (records, bytes, distance to the end).
+// (calls, repetitions, latency), writer.send (batches, records, bytes) and
+// Fetcher.partition (records, bytes, distance to the end).
 package kafkalog
