@@ -175,25 +175,30 @@ func characters(text string) int {
 	n := 0
 	for i := 0; i < len(text); n++ {
 		c := text[i]
-		if c < utf8.RuneSelf {
-			if c < 0x20 && c != '\n' && c != '\t' && c != '\r' || c == 0x7f {
+		switch {
+		case c < utf8.RuneSelf:
+			if unwanted(c) {
 				return -1
 			}
 			i++
-			continue
-		}
-		if c > 0xe0 && c < 0xed && len(text)-i > 2 && text[i+1]&0xc0 == 0x80 && text[i+2]&0xc0 == 0x80 { // CJK
+		case len(text)-i > 2 && cjk(c, text[i+1], text[i+2]):
 			i += 3
-			continue
+		default:
+			r, size := utf8.DecodeRuneInString(text[i:])
+			if r == utf8.RuneError { // the mark of a byte that did not decode, or such a byte
+				return -1
+			}
+			i += size
 		}
-		r, size := utf8.DecodeRuneInString(text[i:])
-		if r == utf8.RuneError { // the mark of a byte that did not decode, or such a byte
-			return -1
-		}
-		i += size
 	}
 	return n
 }
+
+// unwanted is a control character other than line ends and tabs.
+func unwanted(c byte) bool { return c < 0x20 && c != '\n' && c != '\t' && c != '\r' || c == 0x7f }
+
+// cjk says whether three bytes are a character from U+1000 to U+CFFF.
+func cjk(a, b, c byte) bool { return a > 0xe0 && a < 0xed && b&0xc0 == 0x80 && c&0xc0 == 0x80 }
 
 // items reads a repeated leaf; the items of a JSON array are parted by U+001F.
 func (r *fieldRule) items(text string, v *schemas.Value) *Fault {

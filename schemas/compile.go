@@ -40,27 +40,15 @@ type writing interface {
 }
 
 func compileView(spec *ViewSpec) (*View, error) {
-	for path, ob := range spec.Obligations {
-		if _, _, ok := spec.Reader.Leaf(path); !ok {
-			return nil, fmt.Errorf("there is no field %s", path)
-		}
-		if !ob.Valid() {
-			return nil, fmt.Errorf("field %s: unknown obligation %d %q", path, ob.Action, ob.Method)
-		}
+	if err := checkObligations(spec); err != nil {
+		return nil, err
 	}
-	c := compiler{
+	c := &compiler{
 		spec: spec, view: &View{}, skipper: skipper{records: map[*avro.Type]*skips{}}, open: map[recordPair]*part{},
 		names: map[string]int{},
 	}
-	avroOut, csvOut := newAvroWriting(&c), &csvWriting{view: c.view}
-	switch spec.Format {
-	case JSON:
-		c.out = jsonWriting{}
-	case CSV:
-		c.out = csvOut
-	case Avro:
-		c.out = avroOut
-	default:
+	finish := c.format()
+	if finish == nil {
 		return nil, fmt.Errorf("unknown format %d", spec.Format)
 	}
 	res, err := evolve.Resolve(spec.Writer.Type, spec.Reader.Type)
@@ -70,20 +58,52 @@ func compileView(spec *ViewSpec) (*View, error) {
 	if c.view.root, err = c.record(res, ""); err != nil {
 		return nil, err
 	}
-	switch {
-	case spec.Format == CSV:
-		c.view.root = csvOut.row(c.view.root)
-	case spec.Format == Avro && !c.changed:
-		c.view.schema = spec.Reader.Source
-	case spec.Format == Avro:
-		if c.view.schema, err = avroOut.schema(c.view.root); err != nil {
-			return nil, err
-		}
+	if err := finish(); err != nil {
+		return nil, err
 	}
 	if spec.Predicate != nil {
 		c.view.predicate, err = c.predicate(res, spec.Predicate)
 	}
 	return c.view, err
+}
+
+func checkObligations(spec *ViewSpec) error {
+	for path, ob := range spec.Obligations {
+		if _, _, ok := spec.Reader.Leaf(path); !ok {
+			return fmt.Errorf("there is no field %s", path)
+		}
+		if !ob.Valid() {
+			return fmt.Errorf("field %s: unknown obligation %d %q", path, ob.Action, ob.Method)
+		}
+	}
+	return nil
+}
+
+// format chooses how parts are written, and returns what is left to do when
+// they are compiled; nil if there is no such format.
+func (c *compiler) format() (finish func() error) {
+	switch c.spec.Format {
+	case JSON:
+		c.out = jsonWriting{}
+		return func() error { return nil }
+	case CSV:
+		out := &csvWriting{view: c.view}
+		c.out = out
+		return func() error {
+			c.view.root = out.row(c.view.root)
+			return nil
+		}
+	case Avro:
+		out := newAvroWriting(c)
+		c.out = out
+		return func() (err error) {
+			if c.view.schema = c.spec.Reader.Source; c.changed {
+				c.view.schema, err = out.schema(c.view.root)
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // value compiles what stands at a path; nil if nothing of it is released.
@@ -93,10 +113,10 @@ func (c *compiler) value(res *evolve.Resolution, path string) (*part, error) {
 	}
 	ob := c.spec.Obligations.Of(path)
 	if !holdsRecord(res.Reader) {
-		switch ob.Action {
-		case redact.Drop:
+		if ob.Action == redact.Drop {
 			return nil, nil
-		case redact.Null:
+		}
+		if ob.Action == redact.Null {
 			return c.nulled(res, path), nil
 		}
 	}

@@ -177,23 +177,35 @@ func (s *encodeStep) append(dst []byte, number int64, text []byte) ([]byte, erro
 		return appendBytes(dst, text), nil
 	case Bytes:
 		return appendBytes(dst, text), nil
-	case Decimal:
-		if number >= s.limit || number <= -s.limit {
-			return nil, s.misfit("has more digits than its precision")
-		}
-		return appendDecimal(dst, number), nil
-	case Enum:
-		if number < 0 || number >= s.limit {
-			return nil, s.misfit("is not a symbol's index")
-		}
-	case Int, Date:
-		if number != int64(int32(number)) {
-			return nil, s.misfit("exceeds 32 bits")
-		}
 	case Boolean:
 		return append(dst, byte(number&1)), nil
 	}
+	if why := s.excess(number); why != "" {
+		return nil, s.misfit(why)
+	}
+	if s.kind == Decimal {
+		return appendDecimal(dst, number), nil
+	}
 	return binary.AppendVarint(dst, number), nil
+}
+
+// excess says why a number is none of the step's, or "".
+func (s *encodeStep) excess(number int64) string {
+	switch s.kind {
+	case Decimal:
+		if number >= s.limit || number <= -s.limit {
+			return "has more digits than its precision"
+		}
+	case Enum:
+		if number < 0 || number >= s.limit {
+			return "is not a symbol's index"
+		}
+	case Int, Date:
+		if number != int64(int32(number)) {
+			return "exceeds 32 bits"
+		}
+	}
+	return ""
 }
 
 // misfit names the field and never the value (invariant 5).

@@ -188,6 +188,9 @@ func renderedNumber(t *avro.Type, v int64) (any, error) {
 }
 
 func renderedBytes(t *avro.Type, b []byte) (any, error) {
+	if t.Kind == avro.Fixed && len(b) != t.Size || t.Logical == "decimal" && len(b) == 0 {
+		return nil, fmt.Errorf("%d bytes", len(b))
+	}
 	switch t.Logical {
 	case "uuid":
 		s := hex.EncodeToString(b)

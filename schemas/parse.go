@@ -183,15 +183,11 @@ func (p *profile) value(t *avro.Type, a at) ([]encodeStep, error) {
 // leaf enters a value of the schema into its list of leaves.
 func (p *profile) leaf(t *avro.Type, a at) ([]encodeStep, error) {
 	k := kindOf(t)
-	switch {
-	case k == 0 || k > TimestampMillis || k == Decimal && t.Kind != avro.Bytes:
-		return nil, fmt.Errorf("field %s: %s is not used by the exchange", a.path, typeName(t))
-	case k == Decimal && t.Precision > maxPrecision:
-		return nil, fmt.Errorf("field %s: decimal(%d,%d): precision 1 to %d", a.path, t.Precision, t.Scale, maxPrecision)
-	case len(p.schema.Leaves) == maxLeaves:
-		return nil, fmt.Errorf("field %s: more than %d fields", a.path, maxLeaves)
-	case a.class.MustSeal() && a.block == "":
-		return nil, fmt.Errorf("field %s is %s and lies outside a sealed block", a.path, a.class)
+	if raw, ok := t.Props["logicalType"]; ok {
+		return nil, fmt.Errorf("field %s: logical type %s of %s is not used by the exchange", a.path, raw, t)
+	}
+	if err := p.checkLeaf(t, k, a); err != nil {
+		return nil, err
 	}
 	l := a.leaf
 	l.Path, l.Kind, l.Sensitivity, l.Block = a.path, k, a.class, a.block
@@ -201,12 +197,23 @@ func (p *profile) leaf(t *avro.Type, a at) ([]encodeStep, error) {
 			return nil, fmt.Errorf("field %s: zh of an enum maps symbols to names: %w", a.path, err)
 		}
 	}
-	if raw, ok := t.Props["logicalType"]; ok && t.Logical == "" {
-		return nil, fmt.Errorf("field %s: logical type %s of %s is not used by the exchange", a.path, raw, t)
-	}
 	step := newEncodeStep(&l, len(p.schema.Leaves))
 	p.schema.Leaves = append(p.schema.Leaves, l)
 	return []encodeStep{step}, nil
+}
+
+func (p *profile) checkLeaf(t *avro.Type, k Kind, a at) error {
+	switch {
+	case k == 0 || k > TimestampMillis || k == Decimal && t.Kind != avro.Bytes:
+		return fmt.Errorf("field %s: %s is not used by the exchange", a.path, typeName(t))
+	case k == Decimal && t.Precision > maxPrecision:
+		return fmt.Errorf("field %s: decimal(%d,%d): precision 1 to %d", a.path, t.Precision, t.Scale, maxPrecision)
+	case len(p.schema.Leaves) == maxLeaves:
+		return fmt.Errorf("field %s: more than %d fields", a.path, maxLeaves)
+	case a.class.MustSeal() && a.block == "":
+		return fmt.Errorf("field %s is %s and lies outside a sealed block", a.path, a.class)
+	}
+	return nil
 }
 
 func typeName(t *avro.Type) string {

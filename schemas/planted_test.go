@@ -21,7 +21,7 @@ func TestPlantedValues(t *testing.T) {
 	t.Parallel()
 	start := seed(t)
 	released, refused, hidden := 0, 0, 0
-	for i := range pairs(t, 300) {
+	for i := range pairs(t, 120) {
 		g := schematest.New(start + uint64(i))
 		s := foreign(t, g.Schema())
 		body, plants := g.Value(nil, s.Type)

@@ -138,7 +138,7 @@ func TestRandomPredicates(t *testing.T) {
 	s := shipped(t, "price_quote.v1")
 	i, _, _ := s.Leaf("region_code")
 	j, _, _ := s.Leaf("volume")
-	for range pairs(t, 300) {
+	for range pairs(t, 120) {
 		record := values(t, s, goldenRecords[s.Name])
 		region, volume := rng.Int64N(5), rng.Int64N(5)
 		record[i] = schemas.TextValue(fmt.Sprintf("50011%d", region))

@@ -57,7 +57,7 @@ func TestAgainstOthers(t *testing.T) {
 	t.Parallel()
 	start := seed(t)
 	unread := map[string]int{}
-	n := pairs(t, 300)
+	n := pairs(t, 120)
 	for i := range n {
 		g := schematest.New(start + uint64(i))
 		s := foreign(t, g.Schema())

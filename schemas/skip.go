@@ -189,23 +189,23 @@ func (s *skip) quick(b []byte, i int) int {
 	if i >= len(b) {
 		return 0
 	}
-	c := uint64(b[i])
-	switch s.what {
-	case skipBytes:
-		if i++; c >= 0x80 && i < len(b) {
-			c, i = c&0x7f|uint64(b[i])<<7, i+1
-		}
-		if end := i + int(c>>1); c < 1<<14 && c&1 == 0 && end <= len(b) {
-			return end
-		}
-	case skipNumber:
-		if c < 0x80 && c <= s.n && c&s.odd == 0 {
-			return i + 1
-		}
-	case skipFlag:
-		if c <= 1 {
-			return i + 1
-		}
+	switch c := uint64(b[i]); {
+	case s.what == skipBytes:
+		return quickBytes(b, i+1, c)
+	case s.what == skipNumber && c < 0x80 && c <= s.n && c&s.odd == 0, s.what == skipFlag && c <= 1:
+		return i + 1
+	}
+	return 0
+}
+
+// quickBytes passes over bytes whose length takes one or two bytes, of which c
+// is the first.
+func quickBytes(b []byte, i int, c uint64) int {
+	if c >= 0x80 && i < len(b) {
+		c, i = c&0x7f|uint64(b[i])<<7, i+1
+	}
+	if end := i + int(c>>1); c < 1<<14 && c&1 == 0 && end <= len(b) {
+		return end
 	}
 	return 0
 }

@@ -114,18 +114,32 @@ func (p Predicate) check(depth int, tests *int) error {
 		}
 		return p.checkTest()
 	}
-	switch {
-	case p.Op > OpNot:
-		return fmt.Errorf("unknown operator %d in a predicate", p.Op)
-	case p.Op == OpNever && len(p.Terms) > 0, p.Op == OpNot && len(p.Terms) != 1, p.Op != OpNever && len(p.Terms) == 0:
-		return fmt.Errorf("%q has %d terms in a predicate", p.Op, len(p.Terms))
-	case p.Field != "" || len(p.Values) > 0:
-		return fmt.Errorf("%q joins terms and has no field or literal", p.Op)
+	if err := p.checkJoin(); err != nil {
+		return err
 	}
 	for i := range p.Terms {
 		if err := p.Terms[i].check(depth+1, tests); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (p Predicate) checkJoin() error {
+	least, most := 1, MaxTests
+	switch p.Op {
+	case OpNever:
+		least, most = 0, 0
+	case OpNot:
+		most = 1
+	}
+	switch {
+	case p.Op > OpNot:
+		return fmt.Errorf("unknown operator %d in a predicate", p.Op)
+	case len(p.Terms) < least || len(p.Terms) > most:
+		return fmt.Errorf("%q has %d terms in a predicate, give %d to %d", p.Op, len(p.Terms), least, most)
+	case p.Field != "" || len(p.Values) > 0:
+		return fmt.Errorf("%q joins terms and has no field or literal", p.Op)
 	}
 	return nil
 }
