@@ -42,6 +42,7 @@ test-live: clients ## Run the tests against real engines and the clients of othe
 	$(GO) test -tags=live,e2e -timeout 20m -run 'Live' ./internal/redis ./cmd/...
 	$(GO) test -tags=live -timeout 20m -run 'Live' ./internal/kafkalog
 	$(GO) test -tags=live -timeout 20m -run 'Live' ./schemas/... ./gateway/httpapi
+	HUB_PAIRS=10000 $(GO) test -v -timeout 20m -run 'TestAgainstOthers|TestResolutionAgainst|TestPlantedValues|TestRandomPredicates' ./schemas
 
 CLIENTS := .clients
 

@@ -19,46 +19,25 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/schematest"
 )
 
-// The versions of the other languages' libraries.
-const (
-	fastavroVersion = "fastavro==1.13.1"
-	avscVersion     = "avsc@5.7.9"
-)
+// clients is where `make clients` lays the libraries of other languages.
+const clients = "../.clients"
 
 // TestLiveFastavro decodes what the View does with Python's fastavro.
 func TestLiveFastavro(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	command(t, "", "python3", "-m", "venv", dir)
-	command(t, "", filepath.Join(dir, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", fastavroVersion)
-	script, err := filepath.Abs("testdata/others/fastavro_read.py")
-	if err != nil {
-		t.Fatal(err)
-	}
-	againstProcess(t, exec.CommandContext(t.Context(), filepath.Join(dir, "bin", "python"), script))
+	againstProcess(t, exec.CommandContext(t.Context(), clients+"/venv/bin/python", "../deploy/clients/values.py"))
 }
 
 // TestLiveAvsc decodes what the View does with JavaScript's avsc.
 func TestLiveAvsc(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	command(t, dir, "npm", "install", "--silent", "--no-audit", "--no-fund", avscVersion)
-	script, err := filepath.Abs("testdata/others/avsc_read.js")
+	modules, err := filepath.Abs(clients + "/node/node_modules")
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "node", script)
-	cmd.Env = append(cmd.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
+	cmd := exec.CommandContext(t.Context(), "node", "../deploy/clients/values.cjs")
+	cmd.Env = append(cmd.Environ(), "NODE_PATH="+modules)
 	againstProcess(t, cmd)
-}
-
-func command(t *testing.T, dir, name string, args ...string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, out)
-	}
 }
 
 type question struct {
