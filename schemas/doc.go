@@ -27,7 +27,7 @@
 //
 //	schema.go, kind.go    Schema, Leaf, Kind; the paths of any schema's leaves
 //	parse.go              the rules of the exchange, over package avro
-//	compile.go, part.go   resolution + obligations → parts
+//	compile.go, compile_record.go, part.go    resolution + obligations → parts
 //	run.go                Run: where in the bytes it stands, limits, errors
 //	skip.go               passing over bytes, in one loop for fields in sequence
 //	json.go, text.go, number.go, calendar.go    how each kind becomes JSON
