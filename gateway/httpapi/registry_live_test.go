@@ -53,7 +53,7 @@ func TestLiveRegistryClients(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // the commands above
+			cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 			var out, errs bytes.Buffer
 			cmd.Stdout, cmd.Stderr = &out, &errs
 			if err := cmd.Run(); err != nil {

@@ -117,7 +117,7 @@ func (s *registrySubject) lookup(t *avro.Type) (place, error) {
 
 // check holds a schema against the subject: against one version, or all that
 // its level asks for if version is "".
-func (s *registrySubject) check(t *avro.Type, version string) ([]evolve.Violation, error) {
+func (s *registrySubject) check(t *avro.Type, version string) ([]evolve.ViolationError, error) {
 	var published []*avro.Type
 	if version != "" {
 		p, err := s.version(version)

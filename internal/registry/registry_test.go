@@ -46,7 +46,7 @@ func (s *theirs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var in struct{ Schema string }
 	_ = json.NewDecoder(r.Body).Decode(&in)
-	subject := strings.Split(strings.TrimPrefix(r.URL.Path, "/subjects/"), "/")[0]
+	subject, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/subjects/"), "/")
 	id, known := s.subjects[subject+in.Schema]
 	switch {
 	case r.Method == http.MethodGet && s.mixUp:

@@ -56,12 +56,7 @@ func (f *fitter) fit(t *Type, value json.RawMessage, path string, depth int) err
 	case Record:
 		return f.record(t, value, path, depth)
 	case Union:
-		for _, b := range t.Branches {
-			if f.fit(b, value, path, depth+1) == nil {
-				return nil
-			}
-		}
-		return breach(path, RuleDefault, "the default fits no branch of the union")
+		return f.union(t, value, path, depth)
 	case Null, Boolean, Int, Long, Float, Double:
 		if !fitsScalar(t.Kind, string(value)) {
 			return breach(path, RuleDefault, "the default is no %s", t)
@@ -72,6 +67,15 @@ func (f *fitter) fit(t *Type, value json.RawMessage, path string, depth int) err
 		}
 	}
 	return nil
+}
+
+func (f *fitter) union(t *Type, value json.RawMessage, path string, depth int) error {
+	for _, b := range t.Branches {
+		if f.fit(b, value, path, depth+1) == nil {
+			return nil
+		}
+	}
+	return breach(path, RuleDefault, "the default fits no branch of the union")
 }
 
 func fitsScalar(k Kind, value string) bool {
@@ -86,16 +90,17 @@ func fitsScalar(k Kind, value string) bool {
 	case Long:
 		_, err = strconv.ParseInt(value, 10, 64)
 	default:
-		if value == "" || value[0] != '-' && (value[0] < '0' || value[0] > '9') {
-			return false // strconv reads "Inf" and "NaN", which JSON does not
-		}
-		var f float64
-		f, err = strconv.ParseFloat(value, 64)
-		if k == Float && math.Abs(f) > math.MaxFloat32 {
-			return false
-		}
+		return fitsFloat(k, value)
 	}
 	return err == nil
+}
+
+func fitsFloat(k Kind, value string) bool {
+	if value == "" || value[0] != '-' && (value[0] < '0' || value[0] > '9') {
+		return false // strconv reads "Inf" and "NaN", which JSON does not
+	}
+	v, err := strconv.ParseFloat(value, 64)
+	return err == nil && (k != Float || math.Abs(v) <= math.MaxFloat32)
 }
 
 var errNotString = errors.New("it is not a string")
@@ -239,18 +244,22 @@ func (e *expansion) value(t *Type, value json.RawMessage) int {
 			add(e.value(t.Values, v))
 		}
 	case Record:
-		m, _ := members(value, "")
-		for i := range t.Fields {
-			f := &t.Fields[i]
-			if v, ok := m[f.Name]; ok {
-				add(e.value(f.Type, v))
-			} else {
-				add(e.field(f))
-			}
-		}
+		e.record(t, value, add)
 	}
 	if e.fits.left < 0 {
 		return endless - 1
 	}
 	return total
+}
+
+func (e *expansion) record(t *Type, value json.RawMessage, add func(int)) {
+	m, _ := members(value, "")
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		if v, ok := m[f.Name]; ok {
+			add(e.value(f.Type, v))
+		} else {
+			add(e.field(f))
+		}
+	}
 }

@@ -67,6 +67,7 @@ func (c *coder) expand(block []byte) ([]byte, error) {
 			return nil, fmt.Errorf("%w: zstandard: %w", ErrCodec, err)
 		}
 		return c.out, nil
+	case Null:
 	}
 	return block, nil
 }
@@ -135,6 +136,7 @@ func (c *coder) compress(block []byte) ([]byte, error) {
 		}
 		c.out = c.zout.EncodeAll(block, c.out[:0])
 		return c.out, nil
+	case Null:
 	}
 	return block, nil
 }

@@ -72,7 +72,7 @@ func TestLiveContainerFiles(t *testing.T) {
 func exchange(t *testing.T, command []string, codecs []container.Codec, in []byte, given []row, bodies [][]byte) {
 	t.Helper()
 	run := func(stdin []byte, args ...string) *bytes.Buffer {
-		cmd := exec.CommandContext(t.Context(), command[0], append(command[1:len(command):len(command)], args...)...) //nolint:gosec // the commands above
+		cmd := exec.CommandContext(t.Context(), command[0], append(command[1:len(command):len(command)], args...)...)
 		var out, errs bytes.Buffer
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &errs
 		if err := cmd.Run(); err != nil {

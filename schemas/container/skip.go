@@ -44,6 +44,31 @@ func (s *skipper) value(t *avro.Type, depth int) bool {
 		return s.fail("it is nested too deep")
 	}
 	switch t.Kind {
+	case avro.Record:
+		for i := range t.Fields {
+			if !s.value(t.Fields[i].Type, depth+1) {
+				return false
+			}
+		}
+		return true
+	case avro.Union:
+		i, ok := s.index(len(t.Branches))
+		return ok && s.value(t.Branches[i], depth+1)
+	case avro.Array:
+		return s.blocks(func() bool { return s.value(t.Items, depth+1) })
+	case avro.Map:
+		return s.blocks(func() bool {
+			n, ok := s.long(false)
+			return ok && s.skip(n) && s.value(t.Values, depth+1)
+		})
+	default:
+		return s.plain(t)
+	}
+}
+
+// plain steps over a value that holds no others.
+func (s *skipper) plain(t *avro.Type) bool {
+	switch t.Kind {
 	case avro.Null:
 		return true
 	case avro.Boolean:
@@ -63,25 +88,9 @@ func (s *skipper) value(t *avro.Type, depth int) bool {
 	case avro.Enum:
 		_, ok := s.index(len(t.Symbols))
 		return ok
-	case avro.Record:
-		for i := range t.Fields {
-			if !s.value(t.Fields[i].Type, depth+1) {
-				return false
-			}
-		}
-		return true
-	case avro.Union:
-		i, ok := s.index(len(t.Branches))
-		return ok && s.value(t.Branches[i], depth+1)
-	case avro.Array:
-		return s.blocks(func() bool { return s.value(t.Items, depth+1) })
-	case avro.Map:
-		return s.blocks(func() bool {
-			n, ok := s.long(false)
-			return ok && s.skip(n) && s.value(t.Values, depth+1)
-		})
+	default:
+		return s.fail("its type is not known")
 	}
-	return s.fail("its type is not known")
 }
 
 func (s *skipper) boolean() bool {
@@ -104,7 +113,7 @@ func (s *skipper) long(narrow bool) (int64, bool) {
 	if n <= 0 {
 		return 0, s.fail("a number does not end")
 	}
-	if narrow && int64(int32(v)) != v { //nolint:gosec // that is the question
+	if narrow && int64(int32(v)) != v {
 		return 0, s.fail("an int has more than 32 bits")
 	}
 	s.at += n

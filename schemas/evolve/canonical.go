@@ -41,6 +41,11 @@ func canonical(dst []byte, t *avro.Type, named map[*avro.Type]bool) []byte {
 		return quoted(dst, t.Name)
 	}
 	named[t] = true
+	return definition(dst, t, named)
+}
+
+// definition is a named type where it stands for the first time.
+func definition(dst []byte, t *avro.Type, named map[*avro.Type]bool) []byte {
 	dst = quoted(append(dst, `{"name":`...), t.Name)
 	dst = quoted(append(dst, `,"type":`...), t.Kind.String())
 	switch t.Kind {

@@ -43,7 +43,7 @@ func ParseLevel(s string) (Level, error) {
 	if i < 0 {
 		return FullTransitive, fmt.Errorf("unknown compatibility level %q: use one of %s", s, strings.Join(levelNames[:], ", "))
 	}
-	return Level(i), nil //nolint:gosec // seven of them
+	return Level(i), nil
 }
 
 func (l Level) backward() bool {
@@ -58,14 +58,14 @@ func (l Level) transitive() bool {
 	return l == FullTransitive || l == BackwardTransitive || l == ForwardTransitive
 }
 
-// Violation is one reason why a version may not follow a published one.
-type Violation struct {
+// ViolationError is one reason why a version may not follow a published one.
+type ViolationError struct {
 	Version  int  // the published version it breaks with, from 1
 	Backward bool // the new one cannot read the old one's bytes; else the old one the new one's
 	*MismatchError
 }
 
-func (v Violation) Error() string {
+func (v ViolationError) Error() string {
 	if v.Backward {
 		return fmt.Sprintf("the new version cannot read what version %d wrote: %v", v.Version, v.MismatchError)
 	}
@@ -75,7 +75,7 @@ func (v Violation) Error() string {
 // Check holds a new version against the published ones, oldest first. Sealed
 // blocks are held to the same: what is only bytes to Avro is a record to
 // whoever opens it.
-func (l Level) Check(next *avro.Type, published ...*avro.Type) []Violation {
+func (l Level) Check(next *avro.Type, published ...*avro.Type) []ViolationError {
 	if l == None || len(published) == 0 {
 		return nil
 	}
@@ -83,16 +83,16 @@ func (l Level) Check(next *avro.Type, published ...*avro.Type) []Violation {
 	if !l.transitive() {
 		first = len(published) - 1
 	}
-	var out []Violation
+	var out []ViolationError
 	for i := first; i < len(published); i++ {
 		if l.backward() {
 			for _, m := range withBlocks(published[i], next) {
-				out = append(out, Violation{Version: i + 1, Backward: true, MismatchError: m})
+				out = append(out, ViolationError{Version: i + 1, Backward: true, MismatchError: m})
 			}
 		}
 		if l.forward() {
 			for _, m := range withBlocks(next, published[i]) {
-				out = append(out, Violation{Version: i + 1, MismatchError: m})
+				out = append(out, ViolationError{Version: i + 1, MismatchError: m})
 			}
 		}
 	}

@@ -32,7 +32,7 @@ const (
 	enumABd  = `{"name":"e","type":{"type":"enum","name":"E","symbols":["A","B"],"default":"A"}}`
 	price2   = `{"name":"p","type":{"type":"bytes","logicalType":"decimal","precision":12,"scale":2}}`
 	price4   = `{"name":"p","type":{"type":"bytes","logicalType":"decimal","precision":12,"scale":4}}`
-	clear    = `{"name":"s","type":"bytes"}`
+	inClear  = `{"name":"s","type":"bytes"}`
 	sealedA  = `{"name":"s","type":"bytes","sealed":{"type":"record","name":"S","fields":[{"name":"x","type":"int"}]}}`
 	sealedB  = `{"name":"s","type":"bytes","sealed":{"type":"record","name":"S","fields":[{"name":"x","type":"string"}]}}`
 )
@@ -60,7 +60,7 @@ func TestCheckByLevel(t *testing.T) {
 		{"a symbol more, old readers fall back", []string{enumABd}, enumABCd, "", "", ""},
 		{"another scale", []string{price2}, price4, both, "p", evolve.MismatchLogical},
 		{"another record in a sealed block", []string{sealedA}, sealedB, both, "s.x", evolve.MismatchKind},
-		{"sealed from now on", []string{clear}, sealedA, both, "s", evolve.MismatchSealed},
+		{"sealed from now on", []string{inClear}, sealedA, both, "s", evolve.MismatchSealed},
 		{"only the version before the last", []string{required, optional}, base, "FULL_TRANSITIVE FORWARD_TRANSITIVE", "b", evolve.MismatchDefault},
 		{"nothing published", nil, base, "", "", ""},
 	} {
@@ -88,7 +88,7 @@ func TestCheckByLevel(t *testing.T) {
 	if _, err := evolve.ParseLevel("backward"); err == nil {
 		t.Error("levels are written in capitals")
 	}
-	if (evolve.Level(99)).String() != "FULL_TRANSITIVE" || (*new(evolve.Level)) != evolve.FullTransitive {
+	if evolve.Level(99).String() != "FULL_TRANSITIVE" || *new(evolve.Level) != evolve.FullTransitive {
 		t.Error("the zero level is the strictest")
 	}
 }

@@ -154,6 +154,12 @@ func (r *resolver) fill(out *Resolution, path string) {
 	case !sameMeaning(w, t):
 		r.mismatch(path, MismatchLogical, "%s is not read as %s", meaning(w), meaning(t))
 	}
+	r.parts(out, path)
+}
+
+// parts resolves what lies in two types of the same kind.
+func (r *resolver) parts(out *Resolution, path string) {
+	w, t := out.Writer, out.Reader
 	switch t.Kind {
 	case avro.Record:
 		r.record(out, path)

@@ -66,7 +66,7 @@ func (l *Line) Until(schema string) []Revision {
 
 // Check holds a schema that is to be the next revision against all of the
 // line.
-func (l *Line) Check(next *avro.Type) []evolve.Violation {
+func (l *Line) Check(next *avro.Type) []evolve.ViolationError {
 	return l.Level.Check(next, types(l.Revisions)...)
 }
 
