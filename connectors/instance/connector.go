@@ -104,10 +104,15 @@ func (f *File) OpenVault(ctx context.Context, logger *slog.Logger) (*vault.Clien
 			return nil, problem.New(problem.ConfigInvalid, "vault: %s holds no certificate", f.Vault.CAFile)
 		}
 	}
-	c, err := vault.Open(ctx, vault.Config{
-		Address: f.Vault.Address, Roots: roots, Mounts: vault.ProvinceMounts(f.Region), RoleID: f.Vault.RoleID,
-		SecretID: func() (string, error) { s, err := f.Vault.secretID(); return strings.TrimSpace(s), err }, Logger: logger,
-	})
+	secret := vault.SecretFiles{Role: f.role().Name(), Secret: f.Vault.SecretIDFile, Wrapped: f.Vault.WrappedSecretIDFile}
+	cfg := vault.Config{
+		Address: f.Vault.Address, Standby: f.Vault.Standby, Roots: roots, Mounts: vault.ProvinceMounts(f.Region),
+		RoleID: f.Vault.RoleID, SecretID: secret.Read, Logger: logger,
+	}
+	if err := secret.Take(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("vault at %s: %w", f.Vault.Address, err)
+	}
+	c, err := vault.Open(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("vault at %s: %w", f.Vault.Address, err)
 	}

@@ -63,6 +63,10 @@ type Vault struct {
 	CAFile       string `yaml:"caFile,optional"` // PEM; default: the system's authorities
 	RoleID       string `yaml:"roleID"`
 	SecretIDFile string `yaml:"secretIDFile"` // read at each login
+	// WrappedSecretIDFile holds a wrapping token of `hubctl vault secret`. The
+	// first start exchanges it for the secret id, in SecretIDFile.
+	WrappedSecretIDFile string   `yaml:"wrappedSecretIDFile,optional"`
+	Standby             []string `yaml:"standby,optional"` // other nodes of the cluster, asked when address does not answer
 }
 
 // Load reads a configuration and checks what can be checked without a network.
@@ -81,7 +85,7 @@ func Load(path string) (*File, error) {
 		return nil, problem.New(problem.ConfigInvalid, "\n%v", err)
 	}
 	dir := filepath.Dir(path)
-	for _, p := range []*string{&f.Mapping, &f.Quarantine, &f.Vault.CAFile, &f.Vault.SecretIDFile, f.Source.dir()} {
+	for _, p := range []*string{&f.Mapping, &f.Quarantine, &f.Vault.CAFile, &f.Vault.SecretIDFile, &f.Vault.WrappedSecretIDFile, f.Source.dir()} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -204,12 +208,4 @@ func (f *File) build() (*schemas.Set, *catalogue.Catalogue, error) {
 	}
 	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
 	return set, cat, err
-}
-
-func (v *Vault) secretID() (string, error) {
-	b, err := os.ReadFile(v.SecretIDFile)
-	if err != nil {
-		return "", fmt.Errorf("secret id: %w", err)
-	}
-	return string(b), nil
 }
