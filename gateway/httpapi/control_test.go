@@ -15,6 +15,7 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway"
 	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/identity"
+	"github.com/chuanyu-exchange/hub/gateway/revocation"
 	"github.com/chuanyu-exchange/hub/gateway/signing"
 	"github.com/chuanyu-exchange/hub/internal/jws"
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
@@ -53,6 +54,17 @@ func (r *rig) follow() {
 	r.composer = &gateway.Composer{
 		Region: region, Started: *r.snapshot, State: r.control.State, Now: time.Now, Logger: slog.New(slog.DiscardHandler), Open: open,
 	}
+	r.status = revocation.New(revocation.Config{
+		Every: time.Hour, Now: r.now, Logger: slog.New(slog.DiscardHandler),
+		Sources: func() []identity.Source {
+			snap, err := r.composer.Snapshot()
+			if err != nil {
+				return nil
+			}
+			return snap.Trust.Sources()
+		},
+	})
+	r.composer.Started.Status = r.status
 }
 
 // adopt orders what every hub begins with: its policies, and the trust in the

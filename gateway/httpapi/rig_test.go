@@ -35,6 +35,7 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/quota"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/gateway/replay"
+	"github.com/chuanyu-exchange/hub/gateway/revocation"
 	"github.com/chuanyu-exchange/hub/gateway/signing"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
@@ -60,6 +61,7 @@ type rig struct {
 	gateway   *gateway.Gateway
 	snapshot  *gateway.Snapshot // what the gateway was started with
 	composer  *gateway.Composer
+	status    *revocation.Fetcher
 	control   *control.Log
 	bundleKey ed25519.PrivateKey // of Sichuan
 	signer    *signing.Signer

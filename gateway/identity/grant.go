@@ -20,6 +20,10 @@ const GrantType = "at+jwt"
 // must be remembered for as long.
 const GrantLife = 10 * time.Minute
 
+// maxToken bounds a token, with the certificates that it carries, before it is
+// parsed.
+const maxToken = 16 << 10
+
 // Authority is the gateway as the issuer and audience of grants.
 type Authority struct {
 	Region string
@@ -78,6 +82,9 @@ func (a Authority) Grant(c Caller, id string, now time.Time, sign func(payload [
 func (a Authority) Open(token string, now time.Time) (*Claims, error) {
 	if token == "" {
 		return nil, problem.New(problem.TokenMissing, "")
+	}
+	if len(token) > maxToken {
+		return nil, problem.New(problem.TokenMalformed, "it has more than %d bytes", maxToken)
 	}
 	m, err := jws.Parse(token, GrantType)
 	if err != nil {

@@ -130,8 +130,8 @@ var groups = []struct {
 		{"a form parameter twice", problem.RequestInvalid, unknown},
 		{"another client's id", problem.ClientMismatch, unknown},
 		{"another client's id by Basic", problem.ClientMismatch, unknown},
-		{"a scope of a hidden product", problem.ScopeUnknown, unknown},
-		{"another service as resource", problem.ResourceUnknown, unknown},
+		{"a scope of a hidden product", problem.ScopeUnknown, known},
+		{"another service as resource", problem.ResourceUnknown, known},
 		{"revoking another participant's token", problem.TokenCertificate, known},
 	}},
 	{"Client assertions", []try{

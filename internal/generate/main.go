@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/chuanyu-exchange/hub/deploy/vault"
+	"github.com/chuanyu-exchange/hub/internal/attacks"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/policies"
 	"github.com/chuanyu-exchange/hub/schemas"
@@ -47,6 +48,7 @@ func run(check bool) (stale []string, err error) {
 	}
 	files["docs/reference/schemas.md"] = schemaTables(set)
 	files["docs/reference/problems.md"] = problemTable()
+	files["docs/reference/attacks.md"] = attackTable()
 	if files["docs/reference/catalogue.md"], err = catalogueTables(set); err != nil {
 		return nil, err
 	}
@@ -99,6 +101,21 @@ func problemTable() []byte {
 			status = fmt.Sprint(e.Status)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", e.Code, status, e.EN, e.ZH, e.FixEN, e.FixZH)
+	}
+	return b.Bytes()
+}
+
+func attackTable() []byte {
+	var b bytes.Buffer
+	b.WriteString(header + "# Attacks\n\nWhat is tried against a gateway from outside, and what comes of it. `TestAttacks` of `gateway/httpapi` tries every line. In the ledger an attack stands as `refusal` of the participant that was identified, or is counted as `auth_failures` by address, code and minute.\n")
+	against := ""
+	for _, a := range attacks.Table() {
+		if a.Against != against {
+			against = a.Against
+			fmt.Fprintf(&b, "\n## %s\n\n| attack | code | HTTP | 答复 | ledger |\n|---|---|---|---|---|\n", against)
+		}
+		e := a.Code.Entry()
+		fmt.Fprintf(&b, "| %s | `%s` | %d | %s | `%s` |\n", a.Name, a.Code, e.Status, e.ZH, a.Entry)
 	}
 	return b.Bytes()
 }

@@ -124,6 +124,33 @@ func (a *Authority) Issue(name spiffe.Name, changes ...Change) Issued {
 	return Issued{Key: key, Chain: []*x509.Certificate{leaf, a.Root}}
 }
 
+// Revoked is the authority's CRL, which holds from an hour ago to until.
+func (a *Authority) Revoked(until time.Time, certs ...*x509.Certificate) []byte {
+	a.t.Helper()
+	template := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: until}
+	for _, c := range certs {
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, x509.RevocationListEntry{
+			SerialNumber: c.SerialNumber, RevocationTime: time.Now().Add(-time.Minute),
+		})
+	}
+	crl, err := x509.CreateRevocationList(rand.Reader, template, a.Root, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return crl
+}
+
+// Certify makes a certificate as Issue does, for a key that exists already.
+func (a *Authority) Certify(public any, change Change) *x509.Certificate {
+	a.t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	change(template)
+	return a.create(template, a.Root, public)
+}
+
 // TLS is the certificate as crypto/tls takes it.
 func (i Issued) TLS() tls.Certificate {
 	c := tls.Certificate{PrivateKey: i.Key, Leaf: i.Chain[0]}
