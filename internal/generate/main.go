@@ -55,6 +55,7 @@ func run(check bool) (stale []string, err error) {
 	if err := vaultPolicies(files, set); err != nil {
 		return nil, err
 	}
+	policyFiles(files)
 	for path, want := range files {
 		have, err := os.ReadFile(path) //nolint:gosec // the paths are those above
 		if err == nil && bytes.Equal(have, want) {
