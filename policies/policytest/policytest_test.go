@@ -161,7 +161,7 @@ func TestGaps(t *testing.T) {
 	for _, want := range []string{
 		"GAP   agreements/price_quote-cq-commerce-sc-commerce.yaml has no agreements/price_quote-cq-commerce-sc-commerce_test.yaml beside it",
 		"GAP   rules/nothing_test.yaml stands beside no rules/nothing.yaml",
-		"GAP   rules/price_quote.yaml:9: no case in which rule price_quote.at_night decides (deny)",
+		"GAP   rules/price_quote.yaml:11: no case in which rule price_quote.at_night decides (deny)",
 		"; 6 of 7 rules and 8 of 8 agreements covered",
 		"\nok    rules/price_quote_test.yaml:",
 	} {
