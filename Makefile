@@ -5,6 +5,7 @@
 
 GO      ?= go
 TIME    ?= 20s
+WORLDS  ?= 1000
 BIN     := bin
 LINT    := $(GO) tool -modfile=deploy/tools/go.mod golangci-lint
 
@@ -36,6 +37,10 @@ test-faults: ## Run the long suites whole: faults of 100,000 sample rows of each
 	HUB_SAMPLE_ROWS=100000 $(GO) test -timeout 60m ./internal/sample
 	HUB_ROTATION_TIME=10m $(GO) test -tags=e2e -timeout 30m -count=1 -v -run 'RotationUnderLoad' ./cmd/hub
 	HUB_MEMORY_ROWS=2000000 $(GO) test -tags=e2e -timeout 120m -run 'TestMemoryIsFlat' ./connectors
+
+.PHONY: test-policies
+test-policies: ## Compare the policy engine with its reference interpreter on 100,000 worlds (WORLDS, in hundreds)
+	HUB_WORLDS=$(WORLDS) GOGC=400 $(GO) test -timeout 30m -run 'TestReference|TestWhoEqualsBruteForce' ./policies
 
 .PHONY: test-live
 test-live: clients ## Run the tests against real engines and the clients of others (see .ci/run for what they need)

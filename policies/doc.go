@@ -12,8 +12,10 @@
 //	share_class  不予共享 denies; a purpose is named; 有条件 caps what may leave (secret
 //	             never), 无条件 to the public and internal fields
 //	provider     the provider's rules that deny, and any rule that cannot be evaluated
-//	agreement    有条件 only: the one in force now that names the purpose
+//	agreement    有条件 only: the one in force now that names the purpose, or the
+//	             emergency access that the caller invokes in its place; and the delivery
 //	provider     the provider's rules that permit: without one the answer is no
+//	rows         of the records those that the row conditions of all layers let
 //	fields       the strictest of all layers for each field, where every rule that
 //	             permits is a layer; a field that one of them does not name is dropped;
 //	             a field that was asked for and is dropped denies
@@ -33,26 +35,20 @@
 //	  obligations       of a rule that permits: by class of field, and by field
 //	                    (which goes before its class): keep, generalise:METHOD,
 //	                    mask:METHOD, hash, null, drop; see package redact
+//	  rows              which records leave, translated to a redact.Predicate
 //	agreements/*.yaml   one 共享协议 each: see Agreement
+//	emergencies/*.yaml  one 应急调用 each: see Emergency
 //	*_test.yaml         beside each: cases, run by package policytest; not part of the policy
 //
-// # The environment of a condition
-//
-//	caller.participant, caller.region, caller.kind, caller.system    who asks
-//	product.id, product.region, product.provider                     for what
-//	purpose                                                          what for
-//	agreement.id                                                     under which; "" if none is in force
-//	now.date "2026-01-31", now.time "23:59", now.year, now.month,    when, in +08:00
-//	now.day, now.hour, now.minute, now.weekday (Monday is 1)
-//
-// with comparison, logic, arithmetic, in, size, startsWith, endsWith, contains,
-// matches, and the macros all, exists and exists_one. There are no conversions
-// and no time zones, so that a condition reads nothing outside its request. A
+// docs/reference/policies.md has the language, with the variables of a
+// condition ([Environment]): all that it can see. There are no conversions and
+// no time zones, so that a condition reads nothing outside its request. A
 // misspelt name, a result that is not a bool, and a condition whose cost has no
-// bound or too high a one are faults of the file. Variables are only ever
-// added, so that old rules keep their meaning.
+// bound or too high a one are faults of the file.
 //
 // Files: decide.go (the layers), request.go (what goes in and comes out),
-// rule.go and agreement.go (shapes and checks), condition.go (CEL), set.go
-// (Load, look up, version), layer.go (obligations as the layers hold them).
+// rule.go, clauses.go, agreement.go and emergency.go (shapes and checks),
+// environment.go and condition.go (CEL), rows.go (row conditions), delivery.go,
+// set.go (Load, look up, version), layer.go (obligations as the layers hold
+// them), who.go (who may read what), jsonschema.go (for editors).
 package policies
