@@ -138,6 +138,7 @@ type scenario struct {
 	real bool   // it needs a running Apache Kafka
 	// clock tells the time by which a pass is measured; nil: the wall's.
 	clock func() time.Duration
+	most  int // rows of a pass, however many are asked for; 0: no limit of its own
 	open  func(ctx context.Context, w *world, f Frontend) (*contest, error)
 }
 
@@ -171,7 +172,11 @@ type measurement struct {
 // contest lets the sides take turns: what disturbs the machine for a while
 // then disturbs all of them. The first round only warms up.
 func (o *Options) contest(ctx context.Context, w *world, s *scenario) (_ Result, err error) {
-	o.Progress("%s: setting up %d rows", s.name, w.rows)
+	rows := w.rows
+	if s.most > 0 {
+		rows = min(rows, s.most)
+	}
+	o.Progress("%s: setting up %d rows", s.name, rows)
 	c, err := s.open(ctx, w, o.Frontend)
 	if err != nil {
 		return Result{}, err
@@ -182,7 +187,7 @@ func (o *Options) contest(ctx context.Context, w *world, s *scenario) (_ Result,
 	for round := range o.Repeat + 1 {
 		var told []string
 		for i := range sides {
-			m, err := sides[i].measure(ctx, w.rows, s.clock)
+			m, err := sides[i].measure(ctx, rows, s.clock)
 			if err != nil {
 				return Result{}, fmt.Errorf("%s: %w", sides[i].name, err)
 			}
@@ -193,7 +198,7 @@ func (o *Options) contest(ctx context.Context, w *world, s *scenario) (_ Result,
 		}
 		o.Progress("%s, %s: %s", s.name, roundName(round, o.Repeat), strings.Join(told, ", "))
 	}
-	return newResult(s, sides, taken, w.rows), nil
+	return newResult(s, sides, taken, rows), nil
 }
 
 func roundName(round, repeat int) string {

@@ -10,6 +10,7 @@
 //	broker.go     an embedded Kafka
 //	connector.go  ours: a file through the connector's pipeline
 //	writer.go     reference: kafka-go's Writer, fed ready records
+//	grant.go      ours and reference: grants signed in the process, and by Transit
 //	gateway.go    a gateway with everything around it; authority.go: its certificates
 //	pull.go       ours: all records through the gateway, in process and over TLS
 //	reader.go     reference: kafka-go's Readers, decoding nothing

@@ -19,6 +19,13 @@ zstd, acks=all, batches of 1000; no mapping, no idempotence, no transaction.
 Each pass has an empty broker of its own, in memory.`,
 		},
 		{
+			name: "sign/grant", unit: "grants/s", most: mostGrants, open: openSignGrant,
+			what: `ours: an access token (RFC 9068) with its own id, bound to the caller's certificate, signed with the key that
+Vault certified for this process.
+Transit: the same token, signed by a key that never leaves Vault: one call each, one after another, to an
+OpenBao on loopback without TLS (or the server of VAULT_ADDR). At most 2000 grants in each pass.`,
+		},
+		{
 			name: "pull/full", unit: "records/s", open: openPullFull,
 			what: `ours: one consumer pulls all records, all fields, page by page through gateway/client over TLS 1.3 with its
 certificate: policy, View, digest, receipt, ledger, NDJSON; the client verifies receipt, digest and every record.
