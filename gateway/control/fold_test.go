@@ -373,7 +373,7 @@ func TestSameStateFromAnyCut(t *testing.T) {
 func randomOrders(l *log, random *rand.Rand, n int) {
 	kinds := []control.Kind{
 		control.SuspendParticipant, control.ResumeParticipant, control.RemoveParticipant, control.SuspendAgreement, control.ResumeAgreement,
-		control.EndAgreement, control.RevokeCertificate, control.AdoptBundle, control.ProposePolicy, control.ApprovePolicy, control.AnnounceKey,
+		control.EndAgreement, control.RevokeCertificate, control.AdoptBundle, control.ProposePolicy, control.ApprovePolicy, control.AnnounceKey, control.RevokeToken,
 	}
 	signers := []spiffe.Name{admin, liang, zheng, liang, zheng, gateway, auditor}
 	proposals := []string{}
@@ -395,6 +395,8 @@ func randomOrders(l *log, random *rand.Rand, n int) {
 			}
 		case control.AnnounceKey:
 			o.Reason = ""
+		case control.RevokeToken:
+			o.Subject, o.Reason, o.Until = o.ID, "", l.at().Add(time.Duration(random.IntN(90)-10)*time.Minute)
 		default:
 			o.Subject = []string{"a", "b", "c", "d"}[random.IntN(4)]
 		}
