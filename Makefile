@@ -10,39 +10,27 @@ BIN     := bin
 LINT    := $(GO) tool -modfile=deploy/tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
+.PHONY: run build test unit e2e test-policies test-live clients test-faults check generated lint vet house bench fuzz generate fmt clean help
 
-.PHONY: run
 run: build ## Run both provinces on this machine, with sample rows (Ctrl-C ends)
 	@$(BIN)/hub dev
 
-.PHONY: build
 build: ## Build hub, connector and hubctl into bin/
 	@echo "building into $(BIN)/ (the first time this takes a minute or two) …"
 	@$(GO) build -o $(BIN)/ ./cmd/...
 
-.PHONY: test
 test: unit e2e ## Run all tests that need only Go
 
-.PHONY: unit
 unit: ## Run the unit tests with the race detector: no network, under a minute
 	$(GO) test -race ./...
 
-.PHONY: e2e
 e2e: ## Run the tests that build and start the hub, kill it, and plant faults in it
 	$(GO) test -tags=e2e -timeout 20m ./internal/embedded ./internal/vault ./connectors ./cmd/...
 	$(GO) test -tags=e2e -timeout 20m ./internal/mutants
 
-.PHONY: test-faults
-test-faults: ## Run the long suites whole: faults of 100,000 sample rows of each product, keys exchanged and Vault away for ten minutes, memory over 2,000,000 rows (an hour)
-	HUB_SAMPLE_ROWS=100000 $(GO) test -timeout 60m ./internal/sample
-	HUB_ROTATION_TIME=10m $(GO) test -tags=e2e -timeout 30m -count=1 -v -run 'RotationUnderLoad' ./cmd/hub
-	HUB_MEMORY_ROWS=2000000 $(GO) test -tags=e2e -timeout 120m -run 'TestMemoryIsFlat' ./connectors
-
-.PHONY: test-policies
 test-policies: ## Compare the policy engine with its reference interpreter on 100,000 worlds (WORLDS, in hundreds)
 	HUB_WORLDS=$(WORLDS) GOGC=400 $(GO) test -timeout 30m -run 'TestReference|TestWhoEqualsBruteForce' ./policies
 
-.PHONY: test-live
 test-live: clients ## Run the tests against real engines and the clients of others (see .ci/run for what they need)
 	$(GO) test -tags=live,e2e -timeout 20m -run 'Live' ./internal/redis ./cmd/...
 	$(GO) test -tags=live -timeout 20m -run 'Live' ./internal/kafkalog
@@ -51,7 +39,6 @@ test-live: clients ## Run the tests against real engines and the clients of othe
 
 CLIENTS := .clients
 
-.PHONY: clients
 clients: $(CLIENTS)/node/ready $(CLIENTS)/venv/ready $(CLIENTS)/jars/ready ## Install the Avro and Kafka clients of others into .clients/
 
 $(CLIENTS)/node/ready: deploy/clients/package.json
@@ -69,61 +56,55 @@ $(CLIENTS)/jars/ready: deploy/clients/pom.xml
 	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
 
-# A round writes at least 10,000 records through three faults and one restart.
+# How much of each long suite: whole by default, a tenth and less in .ci/run.
 FAKE_ROUNDS  ?= 200
 KAFKA_ROUNDS ?= 30
+SAMPLE_ROWS  ?= 100000
+MEMORY_ROWS  ?= 2000000
+ROTATION     ?= 10m
 
-.PHONY: test-faults
-test-faults: ## Play rounds of faults and restarts: 200 on kfake, 30 on three Kafka brokers (see .ci/run for what they need)
+test-faults: ## Run the long suites whole (two hours): faults of Kafka and of samples, keys exchanged and Vault away, memory
 	KAFKALOG_ROUNDS=$(FAKE_ROUNDS) $(GO) test -tags=faults -timeout 60m -count=1 -v -run 'TestFaultRoundsFake' ./internal/kafkalog
 	KAFKALOG_ROUNDS=$(KAFKA_ROUNDS) $(GO) test -tags=faults -timeout 60m -count=1 -v -run 'TestFaultRoundsKafka' ./internal/kafkalog
+	HUB_ROTATION_TIME=$(ROTATION) $(GO) test -tags=e2e -timeout 30m -count=1 -v -run 'RotationUnderLoad' ./cmd/hub
+	HUB_SAMPLE_ROWS=$(SAMPLE_ROWS) $(GO) test -timeout 60m ./internal/sample
+	HUB_MEMORY_ROWS=$(MEMORY_ROWS) $(GO) test -tags=e2e -timeout 120m -run 'TestMemoryIsFlat' ./connectors
 
-.PHONY: check
 check: generated lint vet house unit ## Everything that must hold before a commit
 
-.PHONY: generated
 generated:
 	$(GO) run ./internal/generate -check
 
-.PHONY: lint
 lint: ## Lint and check the format
 	$(LINT) run
 	$(LINT) run --build-tags e2e ./cmd/... ./internal/...
 
-.PHONY: vet
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags=e2e ./...
 	$(GO) vet -tags=live ./...
 	$(GO) vet -tags=faults ./internal/kafkalog
 
-.PHONY: house
 house: ## Check the rules of the house: imports, sizes, package comments
 	$(GO) test ./internal/house
 
-.PHONY: bench
 bench: build ## Compare speed with references, in one run
 	@$(BIN)/hubctl bench
 
-.PHONY: fuzz
 fuzz: ## Run every fuzz target for TIME each (default 20s)
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(TIME) -fuzzminimizetime 1s $$pkg; \
 	  done; done
 
-.PHONY: generate
 generate: ## Write generated files anew: reference tables, ids of new schemas
 	$(GO) run ./internal/generate
 
-.PHONY: fmt
 fmt: ## Format the source
 	$(LINT) fmt
 
-.PHONY: clean
 clean: ## Remove what was built and the demo's state
 	rm -rf $(BIN) .hub-dev
 
-.PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
