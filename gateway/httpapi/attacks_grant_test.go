@@ -287,7 +287,7 @@ func (s *siege) foreign() attempts {
 	below := ca.Intermediate("national")
 	between := below.Issue(s.self, named("platform"))
 	between.Chain = []*x509.Certificate{between.Chain[0], below.Root}
-	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that it is short is what is tried
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		s.t.Fatal(err)
 	}

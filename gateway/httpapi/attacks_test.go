@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -123,9 +124,7 @@ func (s *siege) raw(p *person, method, path string, body io.Reader, header http.
 			s.t.Fatal(err)
 		}
 		req.URL.Opaque = path
-		for name, values := range header {
-			req.Header[name] = values
-		}
+		maps.Copy(req.Header, header)
 		return s.do(p, req)
 	}
 }

@@ -40,7 +40,7 @@ func TestLiveOAuthPython(t *testing.T) {
 		}
 		return path
 	}
-	out, err := exec.CommandContext(t.Context(), python, "../../deploy/clients/oauth.py", r.url, //nolint:gosec // the test's own
+	out, err := exec.CommandContext(t.Context(), python, "../../deploy/clients/oauth.py", r.url,
 		write("root.pem", "CERTIFICATE", r.cq.Root.Raw), write("cert.pem", "CERTIFICATE", leaf.Raw), write("key.pem", "PRIVATE KEY", der),
 		"sc-commerce", prices).CombinedOutput()
 	if err != nil || strings.Count(string(out), "200 receipt") != 2 {
