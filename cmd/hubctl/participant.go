@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/client"
@@ -179,19 +180,20 @@ func (cmd *participantEnrolCommand) Run(s *streams) error {
 
 // write puts down the profile and the roots, and returns the profile's path.
 func (a *admission) write(dir string) (string, error) {
-	yaml := fmt.Sprintf("participant: %s\nregion: %q\ncertificate: %s\nkey: %s\ngateways:\n", a.Participant, a.Region, identityFile, identityFile)
+	var yaml strings.Builder
+	fmt.Fprintf(&yaml, "participant: %s\nregion: %q\ncertificate: %s\nkey: %s\ngateways:\n", a.Participant, a.Region, identityFile, identityFile)
 	files := map[string]string{}
 	for _, g := range a.Gateways {
 		roots := "roots-" + filepath.Base(g.Region) + ".pem"
 		files[roots] = g.Roots
-		yaml += fmt.Sprintf("  - {region: %q, url: %q, roots: %s}\n", g.Region, g.URL, roots)
+		fmt.Fprintf(&yaml, "  - {region: %q, url: %q, roots: %s}\n", g.Region, g.URL, roots)
 	}
-	yaml += fmt.Sprintf("vault: {address: %q", a.Vault.Address)
+	fmt.Fprintf(&yaml, "vault: {address: %q", a.Vault.Address)
 	if a.Vault.Roots != "" {
 		files[vaultRootsFile] = a.Vault.Roots
-		yaml += ", roots: " + vaultRootsFile
+		yaml.WriteString(", roots: " + vaultRootsFile)
 	}
-	files[profileFile] = yaml + "}\n"
+	files[profileFile] = yaml.String() + "}\n"
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return "", err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -104,17 +105,7 @@ func (cmd *vaultBootstrapCommand) Run(s *streams) error {
 		}
 	}
 	changes, err := vault.Bootstrap(s.ctx, address, token, province, cmd.DryRun)
-	for _, c := range changes { // what was done before a failure stands
-		if cmd.JSON {
-			_ = json.NewEncoder(s.out).Encode(c)
-			continue
-		}
-		state := "missing"
-		if !c.Missing {
-			state = "differs: " + strings.Join(c.Differs, ", ")
-		}
-		_, _ = fmt.Fprintf(s.out, "%s (%s)\n", c.What, state)
-	}
+	cmd.print(s.out, changes) // what was done before a failure stands
 	if err != nil {
 		return err
 	}
@@ -127,6 +118,20 @@ func (cmd *vaultBootstrapCommand) Run(s *streams) error {
 		s.say("%d changes made", len(changes))
 	}
 	return nil
+}
+
+func (cmd *vaultBootstrapCommand) print(out io.Writer, changes []vault.Change) {
+	for _, c := range changes {
+		if cmd.JSON {
+			_ = json.NewEncoder(out).Encode(c)
+			continue
+		}
+		state := "missing"
+		if !c.Missing {
+			state = "differs: " + strings.Join(c.Differs, ", ")
+		}
+		_, _ = fmt.Fprintf(out, "%s (%s)\n", c.What, state)
+	}
 }
 
 func shippedCatalogue() (*catalogue.Catalogue, error) {
@@ -189,33 +194,41 @@ func (cmd *credentialsCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	red, colour := 0, isTerminal(s.out)
-	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-	if !cmd.JSON {
-		_, _ = fmt.Fprintln(w, "ENDS\tLEFT\tSTATE\tKIND\tNAME\tID")
+	if err := cmd.print(s.out, all); err != nil {
+		return err
 	}
+	red := 0
 	for _, e := range all {
 		if e.State == vault.StateRed {
 			red++
 		}
-		if !cmd.All && (e.State == vault.StateOld || e.State == vault.StateEnded || e.Ends.IsZero()) {
-			continue
-		}
-		if cmd.JSON {
-			if err := json.NewEncoder(s.out).Encode(e); err != nil {
-				return err
-			}
-			continue
-		}
-		_, _ = fmt.Fprintln(w, credentialLine(e, time.Now(), colour))
-	}
-	if err := w.Flush(); err != nil {
-		return err
 	}
 	if red > 0 {
 		return problem.New(problem.CredentialEnding, "%d in %s", red, cmd.Region)
 	}
 	return nil
+}
+
+func (cmd *credentialsCommand) print(out io.Writer, all []vault.Expiring) error {
+	if !cmd.All {
+		all = slices.DeleteFunc(slices.Clone(all), func(e vault.Expiring) bool {
+			return e.State == vault.StateOld || e.State == vault.StateEnded || e.Ends.IsZero()
+		})
+	}
+	if cmd.JSON {
+		for _, e := range all {
+			if err := json.NewEncoder(out).Encode(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "ENDS\tLEFT\tSTATE\tKIND\tNAME\tID")
+	for _, e := range all {
+		_, _ = fmt.Fprintln(w, credentialLine(e, time.Now(), isTerminal(out)))
+	}
+	return w.Flush()
 }
 
 func credentialLine(e vault.Expiring, now time.Time, colour bool) string {

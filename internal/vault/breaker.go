@@ -73,10 +73,3 @@ func (b *breaker) report(o outcome) {
 	case unknown:
 	}
 }
-
-// isOpen says whether calls are being kept away.
-func (b *breaker) isOpen() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.failures >= breakAfter
-}

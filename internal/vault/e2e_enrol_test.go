@@ -169,8 +169,11 @@ func TestEnrolment(t *testing.T) {
 		t.Errorf("a used token: %v", err)
 	}
 	for _, name := range []spiffe.Name{
-		system("sc-amr", "exchange"), system("cq-amrx", "exchange"), {Region: "500000", Role: spiffe.Connector, Participant: "cq-amr", System: "price_quote"},
-		{Region: "500000", Role: spiffe.Gateway}, {Region: "510000", Role: spiffe.System, Participant: "cq-amr", System: "exchange"},
+		system("sc-amr", "exchange"),
+		system("cq-amrx", "exchange"),
+		{Region: "500000", Role: spiffe.Connector, Participant: "cq-amr", System: "price_quote"},
+		{Region: "500000", Role: spiffe.Gateway},
+		{Region: "510000", Role: spiffe.System, Participant: "cq-amr", System: "exchange"},
 	} {
 		_, err := enrol(admit(), name)
 		denied(t, "enrolling as "+name.String(), err)

@@ -50,12 +50,12 @@ func (n *Node) binary() string {
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		port := l.Addr().(*net.TCPAddr).Port
-		above, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1)) //nolint:noctx // a test
+		above, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port+1))
 		_ = l.Close()
 		if err == nil {
 			_ = above.Close()
@@ -93,8 +93,8 @@ func New(t testing.TB, source string, port int, storage, certFile, keyFile strin
 // Start starts it and waits until it listens.
 func (n *Node) Start() {
 	n.t.Helper()
-	n.cmd = exec.CommandContext(context.WithoutCancel(n.t.Context()), n.binary(), "server", "-config", n.config, "-exit-with-stdin") //nolint:gosec // built above
-	stdin, err := n.cmd.StdinPipe()                                                                                                  // held until the test's process ends
+	n.cmd = exec.CommandContext(context.WithoutCancel(n.t.Context()), n.binary(), "server", "-config", n.config, "-exit-with-stdin")
+	stdin, err := n.cmd.StdinPipe() // held until the test's process ends
 	if err != nil {
 		n.t.Fatal(err)
 	}
