@@ -323,7 +323,7 @@ func TestTooManyRowConditions(t *testing.T) {
 	}
 	w.rules[0].rows, w.agreements[0].rows = rowCondition{text: long}, rowCondition{text: long}
 	d := w.load(t).Decide(simpleRequest())
-	if d.Effect != policies.Deny || d.Code != problem.PolicyUnevaluable || d.Rows != nil || !strings.Contains(d.Detail, "more than 64 tests") {
+	if d.Effect != policies.Deny || d.Code != problem.PolicyUnevaluable || d.Rows != nil || !strings.Contains(d.Detail, "the row conditions of all layers together") {
 		t.Errorf("%v %s %s", d.Effect, d.Code, d.Detail)
 	}
 }
