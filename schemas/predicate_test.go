@@ -38,7 +38,8 @@ func TestPredicate(t *testing.T) {
 				redact.Or(c("grade", eq, "x"), c("low_price", eq, "3")), // unknown or true
 			},
 			false: {
-				{}, c("region_code", eq, "510107"), c("region_code", prefix, "51"), c("low_price", gt, "3"), c("price_type", ne, "wholesale"),
+				{},
+				c("region_code", eq, "510107"), c("region_code", prefix, "51"), c("low_price", gt, "3"), c("price_type", ne, "wholesale"),
 				redact.Not(c("low_price", eq, "3")), redact.And(c("low_price", eq, "3"), redact.Predicate{}),
 				// Of what is null nothing can be told, and not is no way round that.
 				c("grade", eq, "x"), c("grade", ne, "x"), redact.Not(c("grade", eq, "x")), redact.Not(redact.And(c("grade", eq, "x"), c("low_price", eq, "3"))),

@@ -30,10 +30,16 @@ func dutyOf(kind Kind) spiffe.Duty {
 // Audit is in none: who looks at the others changes nothing.
 func Kinds() []KindDuty {
 	return []KindDuty{
-		{SuspendParticipant, spiffe.Security, false}, {ResumeParticipant, spiffe.Security, false}, {RemoveParticipant, spiffe.Administration, true},
-		{SuspendAgreement, spiffe.Security, false}, {ResumeAgreement, spiffe.Security, false}, {EndAgreement, spiffe.Administration, true},
-		{RevokeCertificate, spiffe.Security, true}, {AdoptBundle, spiffe.Administration, false},
-		{ProposePolicy, spiffe.Security, false}, {ApprovePolicy, spiffe.Security, false},
+		{SuspendParticipant, spiffe.Security, false},
+		{ResumeParticipant, spiffe.Security, false},
+		{RemoveParticipant, spiffe.Administration, true},
+		{SuspendAgreement, spiffe.Security, false},
+		{ResumeAgreement, spiffe.Security, false},
+		{EndAgreement, spiffe.Administration, true},
+		{RevokeCertificate, spiffe.Security, true},
+		{AdoptBundle, spiffe.Administration, false},
+		{ProposePolicy, spiffe.Security, false},
+		{ApprovePolicy, spiffe.Security, false},
 	}
 }
 

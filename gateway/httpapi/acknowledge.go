@@ -33,7 +33,7 @@ func (a *API) acknowledge(c *gin.Context) error {
 	if err := dec.Decode(&in); err != nil {
 		return problem.New(problem.RequestInvalid, "the body is not an acknowledgement: purpose, receipt, event_id, taken_at, measures")
 	}
-	if _, err := dec.Token(); err != io.EOF { //nolint:errorlint // the decoder returns it bare
+	if _, err := dec.Token(); err != io.EOF {
 		return problem.New(problem.RequestInvalid, "something stands behind the acknowledgement")
 	}
 	id, signed, err := a.Gateway.Acknowledge(c.Request.Context(), gateway.AckRequest{

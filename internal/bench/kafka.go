@@ -95,7 +95,7 @@ func openReal(ctx context.Context, w *world, produce bool) (_ *contest, err erro
 	if err != nil {
 		return nil, err
 	}
-	topic := fmt.Sprintf("hub-bench-%d", time.Now().UnixNano()) //nolint:forbidigo // a name that nobody has
+	topic := fmt.Sprintf("hub-bench-%d", time.Now().UnixNano())
 	records, err := w.sample(ctx, topic)
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
@@ -136,7 +136,7 @@ func (c *clients) drop(ctx context.Context) error {
 	defer admin.Close()
 	req := kmsg.NewDeleteTopicsRequest()
 	topic := kmsg.NewDeleteTopicsRequestTopic()
-	topic.Topic = kmsg.StringPtr(c.topic)
+	topic.Topic = new(c.topic)
 	req.TopicNames, req.Topics = []string{c.topic}, append(req.Topics, topic)
 	_, err = req.RequestWith(ctx, admin)
 	return err

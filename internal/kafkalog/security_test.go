@@ -84,7 +84,7 @@ func TestSASLRefused(t *testing.T) {
 		tries++
 		answer := req.ResponseKind().(*kmsg.SASLAuthenticateResponse) //nolint:forcetypeassert // it is that request
 		answer.ErrorCode = kerr.SaslAuthenticationFailed.Code
-		answer.ErrorMessage = kmsg.StringPtr("no")
+		answer.ErrorMessage = new("no")
 		return answer, nil, true
 	})
 	_, err := Open(t.Context(), Config{
@@ -235,7 +235,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 	t.Parallel()
 	ours := newAuthority(t)
 	cluster := startCluster(t, kfake.TLS(&tls.Config{
-		MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, //nolint:gosec // this is what must be refused
+		MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12,
 		Certificates: []tls.Certificate{ours.issue(t, x509.ExtKeyUsageServerAuth)},
 	}))
 	_, err := Open(t.Context(), Config{

@@ -175,7 +175,7 @@ func (t *Tail) fly(f *flight, at PartitionOffset) {
 		return
 	}
 	f.result = t.pack(got, at.Offset)
-	f.result.lease.holders.Add(int32(f.waiting)) //nolint:gosec // so many goroutines do not fit into memory
+	f.result.lease.holders.Add(int32(f.waiting))
 	if f.result.part.Next > at.Offset && t.base.Err() == nil {
 		t.keep(f.result)
 		return

@@ -87,7 +87,7 @@ func (c *Cluster) Restart(t testing.TB, node int) {
 // Tool runs one of Kafka's own console tools and returns what it prints.
 func (c *Cluster) Tool(t testing.TB, input, class string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), script(), append([]string{"tool", class}, args...)...) //nolint:gosec // a test's own arguments
+	cmd := exec.CommandContext(t.Context(), script(), append([]string{"tool", class}, args...)...)
 	cmd.Env = append(c.environment(), "KAFKA_LOG=error")
 	cmd.Stdin = strings.NewReader(input)
 	var diagnosis strings.Builder
@@ -203,7 +203,7 @@ func (c *Cluster) stop(t testing.TB) {
 func freePorts(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		port := 20_000 + 2*rand.IntN(6_000) //nolint:gosec // nobody gains by guessing it
+		port := 20_000 + 2*rand.IntN(6_000)
 		if free(t, port) && free(t, port+1) {
 			return fmt.Sprintf("127.0.0.1:%d", port)
 		}

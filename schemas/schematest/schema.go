@@ -102,7 +102,8 @@ func (g *Gen) union(depth int) any {
 	branches := []any{}
 	for _, t := range []any{
 		"null", "boolean", g.one(longs), g.one(ints), "float", "double", g.one(texts), g.one(blobs), g.record(depth), g.enum(), g.fixed(),
-		map[string]any{"type": "array", "items": g.scalar()}, map[string]any{"type": "map", "values": g.scalar()},
+		map[string]any{"type": "array", "items": g.scalar()},
+		map[string]any{"type": "map", "values": g.scalar()},
 	} {
 		if g.IntN(3) == 0 {
 			branches = append(branches, t)
@@ -128,7 +129,8 @@ var (
 	}
 	texts = []any{"string", logical("string", "uuid")}
 	blobs = []any{
-		"bytes", map[string]any{"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 4},
+		"bytes",
+		map[string]any{"type": "bytes", "logicalType": "decimal", "precision": 12, "scale": 4},
 		map[string]any{"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": 10},
 		map[string]any{"type": "bytes", "logicalType": "decimal", "precision": 3, "scale": 3},
 		map[string]any{"type": "bytes", "logicalType": "decimal", "precision": 18, "scale": 0},

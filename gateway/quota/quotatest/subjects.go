@@ -49,7 +49,7 @@ func subjects(of ...int) []quota.Subject {
 	var out []quota.Subject
 	for _, n := range of {
 		var s quota.Subject
-		binary.BigEndian.PutUint64(s[3:], uint64(n)) //nolint:gosec // small
+		binary.BigEndian.PutUint64(s[3:], uint64(n))
 		out = append(out, s)
 	}
 	return out
