@@ -195,19 +195,27 @@ func (s *session) forget() error {
 	return errors.Join(errs...)
 }
 
+// readHeld opens a row of the hold: as it was validated, and its bytes.
+func (s *session) readHeld(ctx context.Context, batch string, row hold.Row) (held heldRow, plain []byte, err error) {
+	plain, err = s.hold.Read(batch, row, s.unsealer.Session(ctx, QuarantineKey(s.Provider, s.Product.ID)))
+	if err != nil {
+		return held, nil, fmt.Errorf("held row %d of batch %s: %w", row.Number, batch, err)
+	}
+	if err := json.Unmarshal(plain, &held); err != nil {
+		return held, nil, problem.Wrap(problem.HeldRowsMissing, err, "held row %d of batch %s", row.Number, batch)
+	}
+	if held.Schema != s.Schema.Name || len(held.Values) != len(s.values) {
+		return held, nil, problem.New(problem.SchemaUnknown, "held row %d of batch %s was read under %s: let the former connector release it first", row.Number, batch, held.Schema)
+	}
+	return held, plain, nil
+}
+
 // releaseRow enters one held row into the chunk: what was published, corrected
 // or withdrawn meanwhile is not published any more.
 func (s *session) releaseRow(ctx context.Context, batch string, row hold.Row) error {
-	plain, err := s.hold.Read(batch, row, s.unsealer.Session(ctx, QuarantineKey(s.Provider, s.Product.ID)))
+	held, plain, err := s.readHeld(ctx, batch, row)
 	if err != nil {
-		return fmt.Errorf("held row %d of batch %s: %w", row.Number, batch, err)
-	}
-	var held heldRow
-	if err := json.Unmarshal(plain, &held); err != nil {
-		return problem.Wrap(problem.HeldRowsMissing, err, "held row %d of batch %s", row.Number, batch)
-	}
-	if held.Schema != s.Schema.Name || len(held.Values) != len(s.values) {
-		return problem.New(problem.SchemaUnknown, "held row %d of batch %s was read under %s: let the former connector release it first", row.Number, batch, held.Schema)
+		return err
 	}
 	copy(s.values, held.Values)
 	place := &source.Row{Number: row.Number, Line: held.Line}

@@ -76,7 +76,7 @@ func (s *session) identify() (identity, []Fault, error) {
 	id := identity{key: record.Key(s.ProductKey, parts...)}
 	body, err := s.encoder.Append(s.scratch[:0], s.values, nil, inClear{})
 	if err != nil {
-		return id, []Fault{{Code: problem.NumberOutOfRange, Detail: err.Error()}}, nil
+		return id, []Fault{{Code: problem.NumberOutOfRange, Detail: err.Error()}}, nil //nolint:nilerr // it is the row's fault, not the road's
 	}
 	s.scratch = body
 	id.content = record.Content(s.ProductKey, body)

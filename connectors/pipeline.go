@@ -99,29 +99,20 @@ func (p *Pipeline) Run(ctx context.Context) error {
 				if until, waits := s.embargoed(); waits && !kept(faults) {
 					return s.holdBack(row, until, faults) // until its publication time
 				}
-				var id identity
-				warnings, faults := parted(faults)
-				var err error
-				if len(faults) == 0 {
-					id, faults, err = s.identify()
-				}
-				if err != nil {
+				id, faults, err := s.judge(row, faults)
+				switch {
+				case err != nil:
 					return err
-				}
-				if len(faults) > 0 {
+				case len(faults) > 0:
 					return s.quarantine(row, faults)
-				}
-				if id.duplicate {
+				case id.duplicate:
 					return nil
 				}
-				if err := s.warn(row, &id, warnings); err != nil {
-					return err
-				}
 				value, err := s.encode(ctx, id.key) // 4 seal, 5 encode
-				if err != nil {
-					return err
+				if err == nil {
+					err = s.publish(ctx, id, value) // 6, in the transaction that carries the position
 				}
-				return s.publish(ctx, id, value) // 6, in the transaction that carries the position
+				return err
 			})
 			err = s.finish(ctx, err) // 6 the manifest and the last commit, 7 ack
 		}

@@ -115,8 +115,8 @@ func reportRules(b *ruleBuilder) {
 	}
 	b.inOrder("decide_time", "notify_time")
 	b.residentID("reporter.id_type", "reporter.id_no")
-	real := b.at("reporter.real_name")
-	b.require(func(v []schemas.Value) bool { return v[real].Int == 1 }, "a real-name report names its reporter", "reporter.name", "reporter.phone")
+	named := b.at("reporter.real_name")
+	b.require(func(v []schemas.Value) bool { return v[named].Int == 1 }, "a real-name report names its reporter", "reporter.name", "reporter.phone")
 	b.require(b.is("status", "filed", "not_filed"), "立案或不予立案应有决定时间", "decide_time")
 	b.require(b.is("status", "transferred"), "移送应有去向单位", "transfer_to")
 }

@@ -130,6 +130,20 @@ func (s *session) pace(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// judge says what becomes of a validated row: published under its identity,
+// with its warnings told; passed over as a duplicate; or its faults.
+func (s *session) judge(row *source.Row, found []Fault) (identity, []Fault, error) {
+	warnings, faults := parted(found)
+	if len(faults) > 0 {
+		return identity{}, faults, nil
+	}
+	id, faults, err := s.identify()
+	if err != nil || len(faults) > 0 || id.duplicate {
+		return id, faults, err
+	}
+	return id, nil, s.warn(row, &id, warnings)
+}
+
 // warn records what only warns: beside the quarantine, in the counts, and in
 // the headers of the record, so that nobody takes it in silently.
 func (s *session) warn(row *source.Row, id *identity, warnings []Fault) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/record"
 	"github.com/chuanyu-exchange/hub/schemas"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 
@@ -163,6 +164,22 @@ type AckQuery struct {
 	Limit   int
 }
 
+// product is what the query asks for, if the caller provides it.
+func (q AckQuery) product(snap *Snapshot, caller, region string) (*catalogue.Product, error) {
+	p, ok := snap.Catalogue.Product(q.Product)
+	switch {
+	case !ok || !snap.Policies.MayKnow(caller, p, region):
+		return nil, problem.New(problem.ProductUnknown, "")
+	case p.Providers[region] != caller:
+		return nil, problem.New(problem.ProviderOnly, "%s is of %s", p.ID, p.Providers[region])
+	case p.Acknowledgement == "":
+		return nil, problem.New(problem.AcknowledgementUntaken, "%s", p.ID)
+	case q.Limit < 1 || q.Limit > MaxAcks:
+		return nil, problem.New(problem.LimitOutOfRange, "limit %d: 1 to %d", q.Limit, MaxAcks)
+	}
+	return p, nil
+}
+
 // Acknowledgements are those of a product, for its provider alone. To anyone
 // else who may know of the product they are refused.
 func (g *Gateway) Acknowledgements(ctx context.Context, c Credentials, q AckQuery) (*AckPage, error) {
@@ -174,16 +191,9 @@ func (g *Gateway) Acknowledgements(ctx context.Context, c Credentials, q AckQuer
 	if err != nil {
 		return nil, err
 	}
-	p, ok := snap.Catalogue.Product(q.Product)
-	switch {
-	case !ok || !snap.Policies.MayKnow(caller.Participant, p, g.Region):
-		return nil, problem.New(problem.ProductUnknown, "")
-	case p.Providers[g.Region] != caller.Participant:
-		return nil, problem.New(problem.ProviderOnly, "%s is of %s", p.ID, p.Providers[g.Region])
-	case p.Acknowledgement == "":
-		return nil, problem.New(problem.AcknowledgementUntaken, "%s", p.ID)
-	case q.Limit < 1 || q.Limit > MaxAcks:
-		return nil, problem.New(problem.LimitOutOfRange, "limit %d: 1 to %d", q.Limit, MaxAcks)
+	p, err := q.product(snap, caller.Participant, g.Region)
+	if err != nil {
+		return nil, err
 	}
 	page := &AckPage{}
 	page.Next, page.AtEnd, err = g.Ledger.Entries(ctx, q.Since, q.From, maxAckScans, func(e *receipt.Entry) bool {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"sync/atomic"
@@ -75,7 +76,7 @@ func (c *Composer) compose(state *control.State, keys []receipt.CursorKey, now t
 	for _, b := range state.Bundles() {
 		trust, notAfter, err := c.trust(snap.Trust, b, now)
 		if err != nil { // it ended: nobody of that province is believed any more
-			c.Logger.Warn("trust bundle", slog.String("region", b.Region), slog.String("problem", problem.From(err).LogText()))
+			c.Logger.WarnContext(context.Background(), "trust bundle", slog.String("region", b.Region), slog.String("problem", problem.From(err).LogText()))
 			continue
 		}
 		snap.Trust = trust

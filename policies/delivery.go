@@ -31,7 +31,7 @@ func (d Delivery) String() string {
 // ParseDelivery reads what String writes.
 func ParseDelivery(s string) (Delivery, error) {
 	if i := slices.Index(deliveryNames[:], s); i > 0 {
-		return Delivery(i), nil
+		return Delivery(i), nil //nolint:gosec // an index of deliveryNames
 	}
 	return 0, fmt.Errorf("unknown delivery %q: use %s", s, strings.Join(deliveryNames[1:], ", "))
 }

@@ -107,6 +107,25 @@ type prospect struct {
 }
 
 func (v *prospect) look() {
+	v.lookAtRules()
+	for _, a := range v.set.byPair[v.pair()] {
+		v.edges = append(v.edges, a.Term.NotBefore, a.Term.end())
+	}
+	for _, e := range v.set.byEmergency {
+		if e.pair() == v.pair() {
+			v.edges = append(v.edges, e.From, e.Until)
+		}
+	}
+	if v.who.ValidFrom != nil {
+		v.edges = append(v.edges, *v.who.ValidFrom)
+	}
+	if v.who.ValidTo != nil {
+		v.edges = append(v.edges, v.who.ValidTo.AddDate(0, 0, 1))
+	}
+}
+
+// lookAtRules notes what rules look at beyond a question.
+func (v *prospect) lookAtRules() {
 	for _, r := range v.product.rules[v.region] {
 		for _, name := range r.condition.uses {
 			switch name {
@@ -125,20 +144,6 @@ func (v *prospect) look() {
 		}
 	}
 	slices.Sort(v.depends)
-	for _, a := range v.set.byPair[v.pair()] {
-		v.edges = append(v.edges, a.Term.NotBefore, a.Term.end())
-	}
-	for _, e := range v.set.byEmergency {
-		if e.pair() == v.pair() {
-			v.edges = append(v.edges, e.From, e.Until)
-		}
-	}
-	if v.who.ValidFrom != nil {
-		v.edges = append(v.edges, *v.who.ValidFrom)
-	}
-	if v.who.ValidTo != nil {
-		v.edges = append(v.edges, v.who.ValidTo.AddDate(0, 0, 1))
-	}
 }
 
 func (v *prospect) pair() pair { return pair{v.who.ID, v.product.ID, v.region} }

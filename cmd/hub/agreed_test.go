@@ -296,7 +296,7 @@ func TestEveryConsumerGetsWhatIsAgreed(t *testing.T) {
 		p := &w.products[i]
 		for region := range p.Providers {
 			published := s.Regions[region][p.ID].Published
-			clear := view{} // what somebody has in clear
+			open := view{} // what somebody has in clear
 			views := map[string]view{}
 			wants := map[string]map[string]string{}
 			for _, caller := range w.participants {
@@ -317,12 +317,12 @@ func TestEveryConsumerGetsWhatIsAgreed(t *testing.T) {
 					default:
 						permitted++
 						views[who], wants[who] = flatten(t, records), want
-						keepClear(t, clear, views[who], want)
+						keepClear(t, open, views[who], want)
 					}
 				}
 			}
 			for who, v := range views {
-				transformed += compareView(t, who, v, clear, wants[who])
+				transformed += compareView(t, who, v, open, wants[who])
 			}
 		}
 	}
@@ -333,17 +333,17 @@ func TestEveryConsumerGetsWhatIsAgreed(t *testing.T) {
 }
 
 // keepClear enters what a consumer has in clear; all that do must have the same.
-func keepClear(t *testing.T, clear, v view, want map[string]string) {
+func keepClear(t *testing.T, open, v view, want map[string]string) {
 	t.Helper()
 	for event, values := range v {
-		if clear[event] == nil {
-			clear[event] = map[string]string{}
+		if open[event] == nil {
+			open[event] = map[string]string{}
 		}
 		for leaf, value := range values {
-			if known, ok := clear[event][leaf]; want[leaf] == "keep" && ok && known != value {
+			if known, ok := open[event][leaf]; want[leaf] == "keep" && ok && known != value {
 				t.Errorf("%s of one record is different for two consumers that have it in clear", leaf)
 			} else if want[leaf] == "keep" {
-				clear[event][leaf] = value
+				open[event][leaf] = value
 			}
 		}
 	}
@@ -351,7 +351,7 @@ func keepClear(t *testing.T, clear, v view, want map[string]string) {
 
 // compareView holds the fields of every record against what is allowed, and
 // returns how many values were transformed.
-func compareView(t *testing.T, who string, v, clear view, want map[string]string) (transformed int) {
+func compareView(t *testing.T, who string, v, open view, want map[string]string) (transformed int) {
 	t.Helper()
 	for event, values := range v {
 		if got, allowed := slices.Sorted(maps.Keys(values)), slices.Sorted(maps.Keys(want)); !slices.Equal(got, allowed) {
@@ -359,7 +359,7 @@ func compareView(t *testing.T, who string, v, clear view, want map[string]string
 			return transformed
 		}
 		for leaf, action := range want {
-			known, ok := clear[event][leaf]
+			known, ok := open[event][leaf]
 			switch {
 			case action == "keep" || !ok || known == null || known == "[]":
 			case values[leaf] == known:

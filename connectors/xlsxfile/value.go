@@ -41,6 +41,11 @@ func (s *sheet) show(c *cell) (string, error) {
 	case c.kind == "" || c.kind == "n":
 		return s.shownNumber(c)
 	}
+	return shownText(c)
+}
+
+// shownText is a cell of the kinds that say what they show.
+func shownText(c *cell) (string, error) {
 	switch c.kind {
 	case "inlineStr", "str":
 		return c.text, nil

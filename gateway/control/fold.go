@@ -144,6 +144,14 @@ func (c *change) apply() error {
 		return c.end(s.agreements)
 	case RevokeCertificate:
 		return c.end(s.certificates)
+	default:
+		return c.adopt()
+	}
+}
+
+// adopt is the orders that are not about one subject's standing.
+func (c *change) adopt() error {
+	switch c.order.Kind {
 	case AdoptBundle:
 		return c.bundle()
 	case ProposePolicy:
@@ -154,8 +162,9 @@ func (c *change) apply() error {
 		return c.announce()
 	case RevokeToken:
 		return c.revokeToken()
+	default:
+		return problem.New(problem.OrderInvalid, "kind %q", shown(string(c.order.Kind)))
 	}
-	return problem.New(problem.OrderInvalid, "kind %q", shown(string(c.order.Kind)))
 }
 
 // stand moves a subject from one standing to another.

@@ -100,11 +100,10 @@ var (
 // signs and every replica before it folds.
 func (o *Order) Check() error {
 	subject, known := subjects[o.Kind]
-	id, err := uuid.Parse(o.ID)
 	switch {
 	case !known:
 		return problem.New(problem.OrderInvalid, "kind %q", shown(string(o.Kind)))
-	case err != nil || id.Version() != 7 || id.String() != o.ID:
+	case !isUUIDv7(o.ID):
 		return problem.New(problem.OrderInvalid, "its id is not a UUIDv7")
 	case o.At.IsZero():
 		return problem.New(problem.OrderInvalid, "it has no time")
@@ -116,6 +115,11 @@ func (o *Order) Check() error {
 		return problem.New(problem.OrderInvalid, "%s: until is for tokens, and for each of them", o.Kind)
 	}
 	return o.checkReason()
+}
+
+func isUUIDv7(s string) bool {
+	id, err := uuid.Parse(s)
+	return err == nil && id.Version() == 7 && id.String() == s
 }
 
 // checkReason demands a reason of people.

@@ -53,7 +53,7 @@ func (e *Effect) UnmarshalText(text []byte) error {
 	if i < 0 {
 		return fmt.Errorf("effect %q: use good, suspended or ended", text)
 	}
-	*e = Effect(i)
+	*e = Effect(i) //nolint:gosec // an index of effectNames
 	return nil
 }
 

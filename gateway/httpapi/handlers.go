@@ -116,22 +116,30 @@ var (
 
 var recordsParameters = []string{"cursor", "limit", "purpose", "fields", "emergency"}
 
-// recordsRequest reads the parameters. One that is unknown or given twice is
-// refused, because a caller who misspells one would get what it did not ask
-// for.
+// recordsQuery refuses a parameter that is unknown or given twice, because a
+// caller who misspells one would get what it did not ask for.
+func recordsQuery(raw string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, problem.New(problem.RequestInvalid, "the query cannot be read")
+	}
+	for parameter, values := range query {
+		if !slices.Contains(recordsParameters, parameter) || len(values) != 1 {
+			return nil, problem.New(problem.RequestInvalid, "parameters, each at most once: %s", strings.Join(recordsParameters, ", "))
+		}
+	}
+	return query, nil
+}
+
+// recordsRequest reads the parameters.
 func recordsRequest(c *gin.Context) (gateway.Request, error) {
 	req := gateway.Request{
 		Credentials: credentials(c), ID: c.GetString(keyInstance), Product: c.Param("product"), Limit: defaultLimit,
 		Format: format(c.GetHeader("Accept")),
 	}
-	query, err := url.ParseQuery(c.Request.URL.RawQuery)
+	query, err := recordsQuery(c.Request.URL.RawQuery)
 	if err != nil {
-		return req, problem.New(problem.RequestInvalid, "the query cannot be read")
-	}
-	for parameter, values := range query {
-		if !slices.Contains(recordsParameters, parameter) || len(values) != 1 {
-			return req, problem.New(problem.RequestInvalid, "parameters, each at most once: %s", strings.Join(recordsParameters, ", "))
-		}
+		return req, err
 	}
 	if req.Purpose = query.Get("purpose"); req.Purpose != "" && !wordPattern.MatchString(req.Purpose) {
 		return req, problem.New(problem.RequestInvalid, "purpose is not a name")

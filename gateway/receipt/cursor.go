@@ -94,11 +94,8 @@ const unseenVersions = 2
 // a key version that this replica has not yet read and another one has.
 func OpenCursor(text string, keys []CursorKey, o Owner) (Cursor, error) {
 	invalid := problem.New(problem.CursorInvalid, "")
-	if len(text) > maxCursor {
-		return Cursor{}, invalid
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if err != nil || len(b) < 1+1+ownerSize+1+macSize || b[0] != cursorFormat {
+	b, ok := cursorBytes(text)
+	if !ok {
 		return Cursor{}, invalid
 	}
 	body, sum := b[:len(b)-macSize], b[len(b)-macSize:]
@@ -119,6 +116,15 @@ func OpenCursor(text string, keys []CursorKey, o Owner) (Cursor, error) {
 		return Cursor{}, invalid
 	}
 	return c, nil
+}
+
+// cursorBytes are those of a text that has the shape of a cursor.
+func cursorBytes(text string) ([]byte, bool) {
+	if len(text) > maxCursor {
+		return nil, false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	return b, err == nil && len(b) >= 1+1+ownerSize+1+macSize && b[0] == cursorFormat
 }
 
 func keyOf(keys []CursorKey, version uint64) []byte {

@@ -44,7 +44,7 @@ type Cluster struct {
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	o.Brokers = max(o.Brokers, 1)
-	dir, err := os.MkdirTemp("", "kafkatest-")
+	dir, err := os.MkdirTemp("", "kafkatest-") //nolint:usetesting // its logs are kept when the test fails
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func (c *Cluster) launch(t testing.TB, node int) {
 	}
 	// Not t.Context(): it ends before the clean-up, and with it the brokers,
 	// while clients are still closing.
-	cmd := exec.Command(script(), args...) //nolint:gosec,noctx // a test's own arguments; Kill ends it
+	cmd := exec.Command(script(), args...)
 	cmd.Env = c.environment()
 	p, err := launch(cmd, c.log(node))
 	if err != nil {

@@ -85,12 +85,25 @@ func Parse(u *url.URL) (Name, error) {
 	if !ours || !isRegion(region) {
 		return Name{}, ErrName
 	}
-	n := Name{Region: region}
-	switch parts := strings.Split(u.Path, "/"); {
-	case u.Path == "/gateway":
-		n.Role = Gateway
-	case u.Path == "/gateway/signing":
-		n.Role = Signing
+	n := parsePath(u.Path)
+	n.Region = region
+	// Written anew it must be the same: no other scheme, port, user, query,
+	// fragment or escape.
+	if n.Role == None || n.URL().String() != u.String() {
+		return Name{}, ErrName
+	}
+	return n, nil
+}
+
+// parsePath reads what the path names; None if it is not one of ours.
+func parsePath(path string) (n Name) {
+	switch path {
+	case "/gateway":
+		return Name{Role: Gateway}
+	case "/gateway/signing":
+		return Name{Role: Signing}
+	}
+	switch parts := strings.Split(path, "/"); {
 	case len(parts) == 5 && parts[1] == "participant" && isID(parts[2]) && isID(parts[4]):
 		n.Participant, n.System = parts[2], parts[4]
 		n.Role = map[string]Role{"system": System, "connector": Connector}[parts[3]]
@@ -99,12 +112,7 @@ func Parse(u *url.URL) (Name, error) {
 	case len(parts) == 3 && parts[1] == "proxy" && isID(parts[2]):
 		n.Role, n.System = Proxy, parts[2]
 	}
-	// Written anew it must be the same: no other scheme, port, user, query,
-	// fragment or escape.
-	if n.Role == None || n.URL().String() != u.String() {
-		return Name{}, ErrName
-	}
-	return n, nil
+	return n
 }
 
 // Of reads the id of a certificate, which must have one URI name and no other.
