@@ -160,7 +160,7 @@ func TestWho(t *testing.T) {
 		question.At = q.Time
 		var b strings.Builder
 		for _, a := range set.Who(question) {
-			fmt.Fprintln(&b, a.Participant, a.Region, a.Field, a.Purpose, a.Obligation, string(a.Deliveries), a.Under, a.Emergency, a.RowsText(),
+			fmt.Fprintln(&b, a.Participant, a.Region, a.Field, a.Purpose, a.Obligation, a.Deliveries, a.Under, a.Emergency, a.RowsText(), //nolint:staticcheck // deliveries, not bytes
 				a.Until.In(time.FixedZone("", 8*3600)).Format(time.DateTime), a.Depends)
 		}
 		return b.String()

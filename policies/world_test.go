@@ -164,7 +164,7 @@ func (a *agreementOf) clauses() string {
 	fmt.Fprintf(&b, "id: %s\nbasis: [依据]\nscenario: 场景\nprovider: %s\nregion: %q\nproduct: thing\nmajor: 1\nconsumer: %s\npurposes: [%s]\n",
 		a.id, a.provider, a.region, a.consumer, strings.Join(a.purposes, ", "))
 	if len(a.delivery) > 0 {
-		fmt.Fprintf(&b, "delivery: [%s]\n", strings.Trim(strings.ReplaceAll(fmt.Sprint(string(a.delivery)), " ", ", "), "[]"))
+		fmt.Fprintf(&b, "delivery: [%s]\n", strings.Trim(strings.ReplaceAll(fmt.Sprint(a.delivery), " ", ", "), "[]")) //nolint:staticcheck // deliveries, not bytes
 	}
 	b.WriteString("fields: {")
 	for _, f := range slices.Sorted(maps.Keys(a.fields)) {
