@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/chuanyu-exchange/hub/policies/policytest"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
+	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 
 type policyCommand struct {
@@ -182,17 +184,25 @@ func (cmd *policyWhoCommand) check(cat *catalogue.Catalogue) error {
 	if _, ok := cat.Product(cmd.Product); !ok && cmd.Product != "" {
 		return problem.New(problem.ConfigInvalid, "there is no product %q", cmd.Product)
 	}
-	for _, p := range cat.Products() {
+	if !cmd.fieldExists(cat) {
+		return problem.New(problem.ConfigInvalid, "no product has a field %q", cmd.Field)
+	}
+	return nil
+}
+
+// fieldExists says whether one of the products has the field or block.
+func (cmd *policyWhoCommand) fieldExists(cat *catalogue.Catalogue) bool {
+	return slices.ContainsFunc(cat.Products(), func(p *catalogue.Product) bool {
 		if cmd.Product != "" && cmd.Product != p.ID {
-			continue
+			return false
 		}
 		for path := range cat.Sensitivities(p.ID) {
-			if cmd.Field == "" || path == cmd.Field || strings.HasPrefix(path, cmd.Field+".") {
-				return nil
+			if cmd.Field == "" || redact.Covers(cmd.Field, path) {
+				return true
 			}
 		}
-	}
-	return problem.New(problem.ConfigInvalid, "no product has a field %q", cmd.Field)
+		return false
+	})
 }
 
 type policyDiffCommand struct {

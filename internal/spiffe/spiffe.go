@@ -104,15 +104,21 @@ func parsePath(path string) (n Name) {
 		return Name{Role: Signing}
 	}
 	switch parts := strings.Split(path, "/"); {
-	case len(parts) == 5 && parts[1] == "participant" && isID(parts[2]) && isID(parts[4]):
+	case are(parts, 5, "participant"):
 		n.Participant, n.System = parts[2], parts[4]
 		n.Role = map[string]Role{"system": System, "connector": Connector}[parts[3]]
-	case len(parts) == 4 && parts[1] == "operator" && Duty(parts[2]).known() && isID(parts[3]):
+	case are(parts, 4, "operator") && Duty(parts[2]).known():
 		n.Role, n.Duty, n.System = Operator, Duty(parts[2]), parts[3]
-	case len(parts) == 3 && parts[1] == "proxy" && isID(parts[2]):
+	case are(parts, 3, "proxy"):
 		n.Role, n.System = Proxy, parts[2]
 	}
 	return n
+}
+
+// are says whether the segments of a path, of which the first is empty, are so
+// many, of a kind, and name somebody behind it and at the end.
+func are(parts []string, n int, kind string) bool {
+	return len(parts) == n && parts[1] == kind && isID(parts[2]) && isID(parts[n-1])
 }
 
 // Of reads the id of a certificate, which must have one URI name and no other.
