@@ -15,7 +15,7 @@ import (
 
 func schema(t testing.TB, name string) *schemas.Schema {
 	t.Helper()
-	set, err := schemas.Shipped()
+	set, err := shippedSchemas()
 	if err != nil {
 		t.Fatal(err)
 	}

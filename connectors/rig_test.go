@@ -47,6 +47,18 @@ type rig struct {
 	refused  []*problem.Problem
 }
 
+// What this build carries is read once for all tests: it does not change.
+var (
+	shippedSchemas   = sync.OnceValues(schemas.Shipped)
+	shippedCatalogue = sync.OnceValues(func() (*catalogue.Catalogue, error) {
+		set, err := shippedSchemas()
+		if err != nil {
+			return nil, err
+		}
+		return catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	})
+)
+
 func newRig(t *testing.T, productID string) *rig {
 	t.Helper()
 	return newRigWith(t, productID, mapping(t, productID))
@@ -54,11 +66,11 @@ func newRig(t *testing.T, productID string) *rig {
 
 func newRigWith(t *testing.T, productID string, m *connectors.Mapping) *rig {
 	t.Helper()
-	set, err := schemas.Shipped()
+	set, err := shippedSchemas()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := shippedCatalogue()
 	if err != nil {
 		t.Fatal(err)
 	}

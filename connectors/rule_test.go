@@ -136,7 +136,7 @@ func validate(t *testing.T, schema string, rows map[string][]string, row written
 
 func schemaOf(t *testing.T, name string) *schemas.Schema {
 	t.Helper()
-	set, err := schemas.Shipped()
+	set, err := shippedSchemas()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -158,17 +158,43 @@ func (r *rig) setClock(offset time.Duration) {
 	r.offset = offset
 }
 
+// What this build carries is read once for all tests: it does not change.
+var (
+	shippedSchemas   = sync.OnceValues(schemas.Shipped)
+	shippedCatalogue = sync.OnceValues(func() (*catalogue.Catalogue, error) {
+		set, err := shippedSchemas()
+		if err != nil {
+			return nil, err
+		}
+		return catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	})
+	shippedPolicies = sync.OnceValues(func() (*policies.Set, error) {
+		cat, err := shippedCatalogue()
+		if err != nil {
+			return nil, err
+		}
+		set, err := shippedSchemas()
+		if err != nil {
+			return nil, err
+		}
+		return policies.Load(policies.Shipped(), cat, set.Fits)
+	})
+)
+
 func (r *rig) newSnapshot(agreements map[string]string) *gateway.Snapshot {
 	r.t.Helper()
-	set, err := schemas.Shipped()
+	set, err := shippedSchemas()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := shippedCatalogue()
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	rules, err := policies.Load(testPolicies(r.t, agreements), cat, set.Fits)
+	rules, err := shippedPolicies()
+	if agreements != nil {
+		rules, err = policies.Load(testPolicies(r.t, agreements), cat, set.Fits)
+	}
 	if err != nil {
 		r.t.Fatal(err)
 	}
