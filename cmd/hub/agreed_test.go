@@ -39,7 +39,10 @@ type (
 		ID, Effect, When, Rows string
 		Obligations            struct{ Classes, Fields map[string]string }
 	}
-	participantTerms struct{ ID, Region, Kind string }
+	participantTerms struct {
+		ID, Region, Kind string
+		ValidTo          string `yaml:"validTo"`
+	}
 )
 
 type terms struct {
@@ -69,7 +72,13 @@ func readTerms(t *testing.T) *terms {
 	var all struct{ Participants []participantTerms }
 	readYAML(t, filepath.Join(root, "schemas", "catalogue", "data", "products.yaml"), &catalogue)
 	readYAML(t, filepath.Join(root, "schemas", "catalogue", "data", "participants.yaml"), &all)
-	w.products, w.participants = catalogue.Products, all.Participants
+	w.products = catalogue.Products
+	for _, p := range all.Participants {
+		// Who is no longer admitted has no certificate.
+		if p.ValidTo == "" || p.ValidTo >= time.Now().Format(time.DateOnly) {
+			w.participants = append(w.participants, p)
+		}
+	}
 	for _, path := range shippedPolicyFiles(t, "agreements") {
 		var a agreementTerms
 		readYAML(t, path, &a)

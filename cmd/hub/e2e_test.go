@@ -500,7 +500,7 @@ func TestConnectorTakesOver(t *testing.T) {
 	}
 	time.Sleep(time.Second)
 	writeSample(t, filepath.Join(data, "500000", "drop", "price_quote", "more.csv"), "price_quote", sample.Options{Region: "500000", Rows: 100, Seed: 9})
-	if _, ok := hub.until(t, 20*time.Second, func(line string) bool { return strings.Contains(line, "connector_fenced") }); !ok {
+	if _, ok := hub.until(t, time.Minute, func(line string) bool { return strings.Contains(line, "connector_fenced") }); !ok {
 		t.Error("the demo's own connector does not say that it was fenced")
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {

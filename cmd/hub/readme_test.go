@@ -114,10 +114,16 @@ func TestReadme(t *testing.T) {
 			runCommands(t, dir, commands(t, filepath.Join("..", "..", "docs", "guides", guide)), expected, wait)
 		})
 	}
-	if found, err := filepath.Glob(filepath.Join("..", "..", "docs", "guides", "*.md")); err != nil || len(found) != len(guides)+1 {
-		t.Errorf("%d guides with their list, %d are run", len(found), len(guides))
+	found, err := filepath.Glob(filepath.Join("..", "..", "docs", "guides", "*.md"))
+	if err != nil || len(found) != len(guides)+len(readGuides) {
+		t.Errorf("%d guides, %d are run and %d are only read: %v", len(found), len(guides), len(readGuides), err)
 	}
 }
+
+// readGuides are pages without commands for the demo: their list, how Kafka
+// clients read (gateway/httpapi tries it with theirs), and the policy officer's,
+// whose commands cmd/hubctl tries.
+var readGuides = []string{"README.md", "kafka-clients.md", "policy-officer.zh-CN.md"}
 
 // guides are the guides and what their commands print.
 var guides = map[string]map[string]string{
