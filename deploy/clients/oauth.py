@@ -11,6 +11,7 @@ import time
 
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
+from joserfc.jwk import ECKey
 
 url, roots, certificate, key, client_id, path = sys.argv[1:]
 token_endpoint = url + "/oauth2/token"
@@ -29,5 +30,5 @@ read("tls_client_auth", OAuth2Session(client_id, token_endpoint_auth_method="non
 
 with open(key) as f:
     signer = PrivateKeyJWT(token_endpoint, claims={"exp": int(time.time()) + 120}, alg="ES256")
-    session = OAuth2Session(client_id, client_secret=f.read(), token_endpoint_auth_method=signer)
+    session = OAuth2Session(client_id, client_secret=ECKey.import_key(f.read()), token_endpoint_auth_method=signer)
 read("private_key_jwt", session)
