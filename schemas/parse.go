@@ -50,8 +50,14 @@ func Parse(name string, source []byte) (*Schema, error) {
 // readByOthers asks goavro, which consumers use, for its opinion. It comes
 // after our own parser, because goavro panics on some schemas that ours refuses
 // (a decimal without precision).
-func readByOthers(source []byte) error {
-	if _, err := goavro.NewCodec(string(source)); err != nil {
+func readByOthers(source []byte) (err error) {
+	// It panics on some decimals without a precision, which Avro takes for plain bytes.
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("another Avro library cannot read it: %v", fault)
+		}
+	}()
+	if _, err = goavro.NewCodec(string(source)); err != nil {
 		return fmt.Errorf("goavro cannot read it: %w", err)
 	}
 	return nil
