@@ -21,7 +21,7 @@ build: ## Build hub, connector and hubctl into bin/
 
 test: unit e2e ## Run all tests that need only Go
 
-unit: ## Run the unit tests with the race detector: no network, under a minute
+unit: ## Run the unit tests with the race detector: no network
 	$(GO) test -race ./...
 
 e2e: ## Run the tests that build and start the hub, kill it, and plant faults in it

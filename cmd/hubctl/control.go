@@ -23,9 +23,6 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/signing"
 	"github.com/chuanyu-exchange/hub/internal/jws"
 	"github.com/chuanyu-exchange/hub/internal/problem"
-	"github.com/chuanyu-exchange/hub/policies"
-	"github.com/chuanyu-exchange/hub/schemas"
-	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 )
 
 type controlCommand struct {
@@ -231,7 +228,7 @@ func (cmd *controlOrderCommand) order(kind control.Kind) (control.Order, error) 
 		}
 		o.Bundle = string(bytes.TrimSpace(text))
 	case kind == control.ProposePolicy && cmd.Subject == "":
-		set, err := loadPolicies(cmd.Dir)
+		set, err := loadPolicySet(cmd.Dir)
 		if err != nil {
 			return o, err
 		}
@@ -261,20 +258,4 @@ func orderKinds() string {
 		all = append(all, fmt.Sprintf("%s (%s)", k.Kind, k.Duty))
 	}
 	return strings.Join(all, ", ")
-}
-
-// loadPolicies are the policies of a directory, or of this build.
-func loadPolicies(dir string) (*policies.Set, error) {
-	if dir == "" {
-		return shippedPolicies()
-	}
-	set, err := schemas.Shipped()
-	if err != nil {
-		return nil, err
-	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
-	if err != nil {
-		return nil, err
-	}
-	return policies.Load(os.DirFS(dir), cat, set.Fits)
 }
