@@ -10,6 +10,7 @@ import (
 
 	"github.com/chuanyu-exchange/hub/connectors"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/record"
 	"github.com/chuanyu-exchange/hub/schemas"
 )
 
@@ -340,6 +341,20 @@ func TestReportRules(t *testing.T) {
 	})
 }
 
+// warned holds what is one warning against what the gateway knows of it: of
+// which check it comes, and so who may be told.
+func warned(t *testing.T, name string, faults []connectors.Fault) {
+	t.Helper()
+	if len(faults) != 1 || !faults[0].Warning {
+		t.Fatalf("not one warning: %v", faults)
+	}
+	s := schemaOf(t, name)
+	_, leaf, _ := s.Leaf(faults[0].Field)
+	if record.WarningChecks()[string(faults[0].Code)] != leaf.Check {
+		t.Errorf("the gateway does not know that %s comes of the check %s", faults[0].Code, leaf.Check)
+	}
+}
+
 // A row that only warns is told apart, and what keeps a row back stands first.
 func TestWarningsStandBehindFaults(t *testing.T) {
 	t.Parallel()
@@ -348,6 +363,8 @@ func TestWarningsStandBehindFaults(t *testing.T) {
 	if len(faults) != 1 || !faults[0].Warning {
 		t.Errorf("%v", faults)
 	}
+	warned(t, "bid_notice.v1", faults)
+	warned(t, "bid_notice.v1", validate(t, "bid_notice.v1", nil, notice.with(written{"region_code": "500228"}))) // abolished
 	faults = validate(t, "bid_notice.v1", nil, doubtful.with(written{"open_time": "2026-05-22 08:59"}))
 	if len(faults) != 2 || faults[0].Warning || !faults[1].Warning {
 		t.Errorf("%v", faults)

@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"maps"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/control"
@@ -156,6 +158,7 @@ func (x *exchange) query(ctx context.Context) feed.Query {
 		Limit:            int(x.reservation.Granted()),
 		Subject:          x.subject(),
 		HideDecisionTime: x.decision.Obligations.Of(x.product.DecisionTime).Action != redact.Keep,
+		Warnings:         x.warnings(),
 		Redact: func(dst, value, key []byte) ([]byte, string, error) {
 			id, body, err := schemas.SplitFrame(value)
 			if err != nil {
@@ -176,6 +179,22 @@ func (x *exchange) query(ctx context.Context) feed.Query {
 			return dst, schema.Name, err
 		},
 	}
+}
+
+// warnings are those of which every field that they may be about is released
+// as it is: of any other they would tell something.
+func (x *exchange) warnings() []string {
+	schema, ok := x.snap.Schemas.Schema(x.product.Schema)
+	if !ok {
+		return nil
+	}
+	told := record.WarningChecks()
+	maps.DeleteFunc(told, func(_, check string) bool {
+		return slices.ContainsFunc(schema.Leaves, func(l schemas.Leaf) bool {
+			return l.Check == check && x.decision.Obligations.Of(l.Path).Action != redact.Keep
+		})
+	})
+	return slices.Sorted(maps.Keys(told))
 }
 
 func (x *exchange) scope() scope {

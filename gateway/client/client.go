@@ -118,6 +118,7 @@ type Record struct {
 	Operation    string          `json:"operation"`
 	Version      uint32          `json:"version"`
 	DecisionTime time.Time       `json:"decision_time,omitzero"` // only if the field it comes from is released
+	Warnings     []problem.Code  `json:"warnings,omitempty"`     // of what is doubtful about it; only of released fields
 	Record       json.RawMessage `json:"record"`                 // the released fields
 }
 

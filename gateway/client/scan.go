@@ -14,7 +14,7 @@ import (
 var errShape = errors.New("it is not a record of the exchange")
 
 // parseRecord reads one line of an answer in one pass, because a consumer
-// reads millions of them: the five members of the envelope, and what of the
+// reads millions of them: the members of the envelope, and what of the
 // record does not belong to a schema. The line is checked to be JSON first.
 func parseRecord(line []byte) (Record, error) {
 	var r Record
@@ -44,6 +44,8 @@ func (r *Record) member(name, value []byte) (err error) {
 		if text, err = plainText(value); err == nil {
 			r.DecisionTime, err = time.Parse(time.RFC3339Nano, text)
 		}
+	case "warnings":
+		err = json.Unmarshal(value, &r.Warnings)
 	case "record":
 		r.Record = value
 	default:

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"testing"
+
+	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
 var tree = fields{"a": {}, "b": {"c": {}, "d": {"e": {}}}}
@@ -26,15 +28,16 @@ func TestHold(t *testing.T) {
 
 func TestParseRecord(t *testing.T) {
 	t.Parallel()
-	const good = `{"event_id":"e","operation":"upsert","version":3,"decision_time":"2026-01-02T03:04:05.000006Z","record":{"a":1}}`
+	const good = `{"event_id":"e","operation":"upsert","version":3,"decision_time":"2026-01-02T03:04:05.000006Z","warnings":["region_abolished","x"],"record":{"a":1}}`
 	r, err := parseRecord([]byte(good))
-	if err != nil || r.EventID != "e" || r.Operation != "upsert" || r.Version != 3 || r.DecisionTime.Nanosecond() != 6000 || string(r.Record) != `{"a":1}` {
+	if err != nil || r.EventID != "e" || r.Operation != "upsert" || r.Version != 3 || r.DecisionTime.Nanosecond() != 6000 || string(r.Record) != `{"a":1}` ||
+		!slices.Equal(r.Warnings, []problem.Code{problem.RegionAbolished, "x"}) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	for _, bad := range []string{
 		"", "x", "[]", `{}`, good + good, `{"event_id":"e","version":1}`, `{"event_id":"e","version":1,"record":[]}`, `{"event_id":"e","version":1,"record":{},"more":1}`,
 		`{"event_id":1,"version":1,"record":{}}`, `{"event_id":"e","version":"1","record":{}}`, `{"event_id":"e","version":4294967296,"record":{}}`,
-		`{"event_id":"e","version":1,"decision_time":"soon","record":{}}`,
+		`{"event_id":"e","version":1,"decision_time":"soon","record":{}}`, `{"event_id":"e","version":1,"warnings":"x","record":{}}`, `{"event_id":"e","version":1,"warnings":[1],"record":{}}`,
 	} {
 		if r, err := parseRecord([]byte(bad)); err == nil {
 			t.Errorf("%s was read as %+v", bad, r)

@@ -10,6 +10,8 @@
 //	{"event_id":"…","operation":"upsert","version":1,"decision_time":"…","record":{…}}
 //
 // decision_time stands there only if the field that it comes from is released.
+// A record that its connector published with a warning has "warnings":["code"]
+// before its fields, unless the field that is warned of is not released.
 //
 // A record that cannot be released (unreadable, unredactable, its sealing key
 // destroyed) is left out and counted by reason; the page goes on (invariant 3).

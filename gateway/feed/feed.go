@@ -57,6 +57,9 @@ type Query struct {
 	// HideDecisionTime leaves the decision time out of the lines: it is the
 	// value of a field, and the field is not released.
 	HideDecisionTime bool
+	// Warnings are those that lines may name: the fields that they are about
+	// are released.
+	Warnings []string
 }
 
 // Page is what a query found.
@@ -218,7 +221,25 @@ func (b *builder) appendEnvelope(dst []byte, e *record.Envelope) []byte {
 		dst = append(dst, `,"decision_time":`...)
 		dst = e.DecisionTime.UTC().AppendFormat(dst, `"`+time.RFC3339Nano+`"`)
 	}
-	return append(dst, `,"record":`...)
+	return append(b.appendWarnings(dst, e.Warnings), `,"record":`...)
+}
+
+// appendWarnings appends a member with the codes that may be told, which
+// ParseEnvelope lets through only if they are plain; none if there are none.
+func (b *builder) appendWarnings(dst []byte, codes []string) []byte {
+	before := len(dst)
+	for _, code := range codes {
+		switch {
+		case !slices.Contains(b.query.Warnings, code):
+			continue
+		case len(dst) == before:
+			dst = append(dst, `,"warnings":["`...)
+		default:
+			dst = append(dst[:len(dst)-1], `,"`...)
+		}
+		dst = append(append(dst, code...), `"]`...)
+	}
+	return dst
 }
 
 func headers(r *kafkalog.FetchedRecord) iter.Seq2[string, []byte] {

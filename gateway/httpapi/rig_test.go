@@ -71,6 +71,8 @@ type rig struct {
 	metrics   *httpapi.Metrics
 	api       *httpapi.API
 
+	doubts []string // warnings of the records that publish puts into Kafka
+
 	mu     sync.Mutex
 	offset time.Duration // of the gateway's clock
 	unseal func(ctx context.Context, name string, wrapped []byte) ([]byte, error)
@@ -297,7 +299,7 @@ func (r *rig) publish(product string, n int, change func(i int, set func(path, t
 		content := record.Content([]byte("secret"), body)
 		e := record.Envelope{
 			Product: product, Provider: p.Providers[region], Operation: record.Upsert, Version: 1, Content: content,
-			EventID: record.EventID(recordKey, content, 1), DecisionTime: time.Unix(int64(i), 0),
+			EventID: record.EventID(recordKey, content, 1), DecisionTime: time.Unix(int64(i), 0), Warnings: r.doubts,
 		}
 		m := kafkalog.Record{Topic: record.Topic(region, product, 1), Partition: kafkalog.AnyPartition, Key: recordKey[:], Value: body}
 		for k, v := range e.Headers() {

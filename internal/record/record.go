@@ -190,6 +190,13 @@ func parseOperation(v []byte) (Operation, error) {
 	return "", ErrEnvelope
 }
 
+// WarningChecks names, for each warning, the check of a schema's field that
+// gives it: a warning says something about that field's value, so it is told
+// only to whom the field is released.
+func WarningChecks() map[string]string {
+	return map[string]string{"check_character_doubtful": "deal_code", "region_abolished": "region"}
+}
+
 // maxWarnings bounds what a header may hold.
 const maxWarnings = 32
 
