@@ -4,12 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/record"
+	"github.com/chuanyu-exchange/hub/policies"
 	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 	"github.com/chuanyu-exchange/hub/schemas/redact"
@@ -32,7 +32,7 @@ type AckRequest struct {
 // read the record for this purpose now, and was given it, may acknowledge it.
 // It is in the ledger before it is answered (invariant 2).
 func (g *Gateway) Acknowledge(ctx context.Context, req AckRequest) (id, signed string, err error) {
-	x, err := g.begin(Request{Credentials: req.Credentials, ID: req.ID, Product: req.Product, Purpose: req.Purpose, Limit: 1})
+	x, err := g.begin(Request{Credentials: req.Credentials, ID: req.ID, Product: req.Product, Purpose: req.Purpose, Limit: 1}, policies.Page)
 	if err != nil {
 		return "", "", err
 	}
@@ -123,18 +123,9 @@ func (x *exchange) dueTime(value, key []byte) (due time.Time, err error) {
 	case err != nil:
 		return due, err
 	}
-	var fields map[string]json.RawMessage
-	err = json.Unmarshal(doc, &fields)
-	for name := range strings.SplitSeq(path, ".") {
-		if err != nil {
-			break
-		}
-		if doc = fields[name]; len(doc) > 0 && doc[0] == '{' {
-			err = json.Unmarshal(doc, &fields)
-		}
-	}
+	field, err := member(doc, path)
 	if err == nil {
-		err = json.Unmarshal(doc, &due)
+		err = json.Unmarshal(field, &due)
 	}
 	if err != nil {
 		return due, problem.Wrap(problem.RecordUnreadable, err, "")

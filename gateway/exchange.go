@@ -33,6 +33,7 @@ type exchange struct {
 	now  time.Time
 	req  Request
 
+	delivery    policies.Delivery // how the answer is to leave
 	caller      identity.Caller
 	product     *catalogue.Product
 	decision    policies.Decision
@@ -42,9 +43,9 @@ type exchange struct {
 }
 
 // begin takes the snapshot that everything of the request is decided over.
-func (g *Gateway) begin(req Request) (*exchange, error) {
+func (g *Gateway) begin(req Request, delivery policies.Delivery) (*exchange, error) {
 	snap, err := g.Snapshot()
-	return &exchange{Gateway: g, snap: snap, now: g.Now(), req: req}, err
+	return &exchange{Gateway: g, snap: snap, now: g.Now(), req: req, delivery: delivery}, err
 }
 
 // identify is steps 10 and 11. Who is not identified, or comes too often, is
@@ -73,7 +74,7 @@ func (x *exchange) decide(ctx context.Context) error {
 			Participant: x.caller.Participant, Region: x.caller.Region, Kind: x.caller.Kind, System: x.caller.System,
 		},
 		Product: product.ID, Region: x.Region, Asked: x.req.Fields, Purpose: x.req.Purpose,
-		Delivery: policies.Page, Emergency: x.req.Emergency, Time: x.now,
+		Delivery: x.delivery, Emergency: x.req.Emergency, Time: x.now,
 	})
 	if x.decision.Effect != policies.Permit {
 		return problem.New(x.decision.Code, "%s", x.decision.Detail)
@@ -264,20 +265,26 @@ func (x *exchange) render(page *feed.Page) (*Release, *receipt.Receipt, error) {
 	if page.Records == 0 && len(page.Withheld) == 0 {
 		return out, nil, nil
 	}
+	r, err := x.unsigned(page, out)
+	return out, r, err
+}
+
+// unsigned is the receipt of an answer before it is signed.
+func (x *exchange) unsigned(page *feed.Page, out *Release) (*receipt.Receipt, error) {
 	salt, digest, err := receipt.NewDigest()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	digest.Write(out.Body)
 	of := x.scope()
 	obligations := sha256.Sum256([]byte(of.canonical()))
-	return out, &receipt.Receipt{
+	return &receipt.Receipt{
 		Region: x.Region, Product: x.product.ID, Schemas: page.Schemas, Agreement: x.agreementID(), Emergency: x.emergencyID(),
 		Purpose: x.req.Purpose, Provider: x.product.Providers[x.Region], Consumer: x.caller.Participant, System: x.caller.System,
 		Policy: x.snap.Policies.Version(), Obligations: "sha256:" + hex.EncodeToString(obligations[:]),
 		Topic: record.Topic(x.Region, x.product.ID, x.product.Major), Ranges: page.Ranges,
 		Records: page.Records, Withheld: page.Withheld,
-		Body: receipt.Body{MediaType: x.req.Format, Bytes: int64(len(out.Body)), Salt: salt, Digest: digest.Sum(nil)},
+		Body: receipt.Body{MediaType: out.Format, Bytes: int64(len(out.Body)), Salt: salt, Digest: digest.Sum(nil)},
 	}, nil
 }
 

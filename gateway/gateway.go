@@ -70,6 +70,8 @@ type Failures interface {
 // Reader reads pages; see feed.Feed.
 type Reader interface {
 	Read(ctx context.Context, q feed.Query) (*feed.Page, error)
+	// Newest finds the one record that stands for a business key.
+	Newest(ctx context.Context, q feed.Query, key []byte) (*feed.Page, error)
 	// Event finds a record of these ranges by its event's id, or
 	// problem.EventUnknown.
 	Event(ctx context.Context, topic string, ranges []receipt.Range, id string) (value, key []byte, err error)
@@ -143,7 +145,7 @@ type Release struct {
 
 // Exchange is the road of one request (design, section 2, steps 10 to 17).
 func (g *Gateway) Exchange(ctx context.Context, req Request) (*Release, error) {
-	x, err := g.begin(req)
+	x, err := g.begin(req, policies.Page)
 	if err != nil {
 		return nil, err
 	}

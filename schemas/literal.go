@@ -39,6 +39,23 @@ func newTest(l *Leaf, p *redact.Predicate) (test, error) {
 	return t, nil
 }
 
+// Value reads a text as a View writes it, the quotes of JSON left away: what a
+// consumer names a value of the leaf with. A repeated leaf, and one of a kind
+// that has no exact text, is an error; no error holds the text.
+func (l *Leaf) Value(text string) (Value, error) {
+	if l.Repeated {
+		return Value{}, fmt.Errorf("field %s: it is repeated", l.Path)
+	}
+	if l.Kind == String {
+		return TextValue(text), nil
+	}
+	n, err := readLiteral(l, text)
+	if err != nil {
+		return Value{}, fmt.Errorf("field %s: it is not written as a %s", l.Path, l.Kind)
+	}
+	return IntValue(n), nil
+}
+
 // readLiteral reads a literal as a View writes it, into the number that the
 // bytes hold.
 func readLiteral(l *Leaf, s string) (int64, error) {

@@ -141,6 +141,8 @@ var guides = map[string]map[string]string{
 		"bin/hubctl products --region 500000 --as sc-drc":                        "serious_violation_list",
 		"bin/hubctl products --region 500000 --as sc-drc serious_violation_list": "responsible.representative_id_no",
 		"bin/hubctl pull":           "receipt",
+		"bin/hubctl query":          `"life_cycle":`,
+		"bin/hubctl verify":         "receipt",
 		"bin/hubctl receipt verify": "and the body is the one that was released",
 		"grep -c":                   "1",
 		"grep '":                    `"removal_reason"`,

@@ -15,6 +15,8 @@ import (
 
 type commandLine struct {
 	Pull        pullCommand        `cmd:"" help:"Pull records page by page, verify every receipt, print one JSON object a line."`
+	Query       queryCommand       `cmd:"" help:"Fetch the one record of a business key, with its receipt."`
+	Verify      verifyClaimCommand `cmd:"" help:"Ask whether what is claimed of a record is true: yes or no, no value."`
 	Products    productsCommand    `cmd:"" help:"Show the products that a gateway lets this participant know of."`
 	Receipt     receiptCommand     `cmd:"" help:"Fetch or verify receipts."`
 	Policy      policyCommand      `cmd:"" help:"Test, explain and compare rules and agreements."`

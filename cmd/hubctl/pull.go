@@ -50,15 +50,16 @@ func (w *who) profile(consumer func() (string, error)) (*client.Profile, error) 
 
 type pullCommand struct {
 	who
-	Product  string        `required:"" help:"Catalogue id, e.g. price_quote."`
-	Purpose  string        `required:"" help:"What the records are for: a purpose of the agreement, e.g. price_monitoring."`
-	Follow   bool          `short:"f" help:"Stay at the end and wait for more."`
-	Fields   []string      `help:"Only these fields, parted by commas."`
-	Limit    int           `help:"Records of a page at the most. Default: the gateway's."`
-	Pages    int           `help:"Stop after so many pages. Default: at the end of what is published."`
-	State    string        `placeholder:"FILE" help:"Begin at the cursor in this file, and keep the cursor there."`
-	Receipts string        `placeholder:"DIR" help:"Keep every receipt and the body that it vouches for in this directory."`
-	Patience time.Duration `default:"1m" help:"How long to wait in one stretch for a gateway that does not answer or refuses by quota (${default})."`
+	Product   string        `required:"" help:"Catalogue id, e.g. price_quote."`
+	Purpose   string        `required:"" help:"What the records are for: a purpose of the agreement, e.g. price_monitoring."`
+	Follow    bool          `short:"f" help:"Stay at the end and wait for more."`
+	Fields    []string      `help:"Only these fields, parted by commas."`
+	Limit     int           `help:"Records of a page at the most. Default: the gateway's."`
+	Pages     int           `help:"Stop after so many pages. Default: at the end of what is published."`
+	State     string        `placeholder:"FILE" help:"Begin at the cursor in this file, and keep the cursor there."`
+	Receipts  string        `placeholder:"DIR" help:"Keep every receipt and the body that it vouches for in this directory."`
+	Emergency string        `placeholder:"ID" help:"Invoke this emergency access in an agreement's place: it is short, raises an alarm with its reason, and is reviewed."`
+	Patience  time.Duration `default:"1m" help:"How long to wait in one stretch for a gateway that does not answer or refuses by quota (${default})."`
 }
 
 var errEnough = errors.New("enough pages")
@@ -82,7 +83,7 @@ func (cmd *pullCommand) Run(s *streams) error {
 	if cmd.Follow {
 		wait = time.Second
 	}
-	q := client.Query{Product: cmd.Product, Purpose: cmd.Purpose, Fields: cmd.Fields, Limit: cmd.Limit, Cursor: cursor}
+	q := client.Query{Product: cmd.Product, Purpose: cmd.Purpose, Fields: cmd.Fields, Limit: cmd.Limit, Cursor: cursor, Emergency: cmd.Emergency}
 	err = c.Follow(s.ctx, q, wait, cmd.Patience, p.page)
 	s.say("%s pulled %d records in %d pages from %s, every receipt verified", p.participant, p.records, p.pages, cmd.Region)
 	if errors.Is(err, errEnough) || errors.Is(err, context.Canceled) && s.ctx.Err() != nil {

@@ -25,21 +25,26 @@ func (c *Client) verify(p *Page, q Query) error {
 		}
 		return nil
 	}
-	r, err := receipt.Verify(p.Signed, c.roots)
-	if err != nil {
+	var err error
+	if p.Receipt, err = c.vouched(p.Signed, p.Body, q.Product, q.Purpose, ""); err != nil {
 		return err
+	}
+	return c.read(p)
+}
+
+// vouched is the receipt of an answer of this moment, to this question of ours.
+func (c *Client) vouched(signed string, body []byte, product, purpose, delivery string) (*receipt.Receipt, error) {
+	r, err := receipt.Verify(signed, c.roots)
+	if err != nil {
+		return nil, err
 	}
 	if off := r.IssuedAt.Sub(c.config.Now()).Abs(); off > clockSkew {
-		return problem.New(problem.ReceiptInvalid, "it was issued at %s: not just now", r.IssuedAt.Format(time.RFC3339))
+		return nil, problem.New(problem.ReceiptInvalid, "it was issued at %s: not just now", r.IssuedAt.Format(time.RFC3339))
 	}
-	if r.Product != q.Product || r.Purpose != q.Purpose || r.Consumer != c.config.Participant || r.Region != c.config.Region {
-		return problem.New(problem.ReceiptInvalid, "it is for %s of %s, to %s, for %s: not what was asked", r.Product, r.Region, r.Consumer, r.Purpose)
+	if r.Product != product || r.Purpose != purpose || r.Consumer != c.config.Participant || r.Region != c.config.Region || r.Delivery != delivery {
+		return nil, problem.New(problem.ReceiptInvalid, "it is for %s of %s, to %s, for %s: not what was asked", r.Product, r.Region, r.Consumer, r.Purpose)
 	}
-	if err := r.Matches(p.Body); err != nil {
-		return err
-	}
-	p.Receipt = r
-	return c.read(p)
+	return r, r.Matches(body)
 }
 
 // read takes the records apart and holds each against the schemas that the

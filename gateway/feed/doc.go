@@ -13,6 +13,11 @@
 // A record that its connector published with a warning has "warnings":["code"]
 // before its fields, unless the field that is warned of is not released.
 //
+// A question about one business key is answered from the newest record of that
+// key (Newest). Where it lies is remembered from one question to the next, by
+// fingerprints that say nothing; what is remembered can be read again from the
+// log at any replica.
+//
 // A record that cannot be released (unreadable, unredactable, its sealing key
 // destroyed) is left out and counted by reason; the page goes on (invariant 3).
 package feed

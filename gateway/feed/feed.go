@@ -29,10 +29,11 @@ const (
 // Feed reads the topics of one province.
 type Feed struct {
 	client *kafkalog.Client
+	index  *index
 }
 
 // New returns the feed of a cluster.
-func New(client *kafkalog.Client) *Feed { return &Feed{client: client} }
+func New(client *kafkalog.Client) *Feed { return &Feed{client: client, index: newIndex()} }
 
 // ErrExcluded is what Redact returns for a record that is not released to this
 // consumer, with which nothing is wrong.
@@ -54,6 +55,9 @@ type Query struct {
 	// Subject makes of a record's key what stands for its subject; nil if
 	// nobody counts them.
 	Subject func(key []byte) quota.Subject
+	// Business appends what stands for the business key of a value: equal bytes
+	// for equal keys, whatever schema the value has. For Newest.
+	Business func(dst, value, key []byte) ([]byte, error)
 	// HideDecisionTime leaves the decision time out of the lines: it is the
 	// value of a field, and the field is not released.
 	HideDecisionTime bool

@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,13 +26,8 @@ type acknowledgement struct {
 // acknowledge is POST /v1/products/{product}/acknowledgements.
 func (a *API) acknowledge(c *gin.Context) error {
 	var in acknowledgement
-	dec := json.NewDecoder(c.Request.Body)
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&in); err != nil {
-		return problem.New(problem.RequestInvalid, "the body is not an acknowledgement: purpose, receipt, event_id, taken_at, measures")
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return problem.New(problem.RequestInvalid, "something stands behind the acknowledgement")
+	if err := readObject(c.Request.Body, &in); err != nil {
+		return bodyProblem(err, "purpose, receipt, event_id, taken_at, measures")
 	}
 	id, signed, err := a.Gateway.Acknowledge(c.Request.Context(), gateway.AckRequest{
 		Credentials: credentials(c), ID: c.GetString(keyInstance), Product: c.Param("product"), Purpose: in.Purpose,

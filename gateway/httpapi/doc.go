@@ -10,6 +10,8 @@
 //	GET  /v1/products                                  what the caller may know of
 //	GET  /v1/products/{product}                        its catalogue entry and fields
 //	GET  /v1/products/{product}/records                a page: cursor, limit, purpose, fields
+//	POST /v1/products/{product}/query                  the one record of a business key, which stands in the body
+//	POST /v1/products/{product}/verify                 whether what is claimed of that record is true; no value leaves
 //	GET  /v1/receipts/{id}                             a receipt as it was issued, for the two parties
 //	GET  /v1/control                                   what the operators ordered, for operators
 //	POST /v1/control/orders                            an order, signed by an operator

@@ -420,7 +420,7 @@ func TestOpenAPI(t *testing.T) {
 	want := []string{
 		"GET /.well-known/jwks.json", "GET /.well-known/oauth-authorization-server", "GET /openapi.json", "GET /v1/control", "GET /v1/products",
 		"GET /v1/products/{product}", "GET /v1/products/{product}/acknowledgements", "GET /v1/products/{product}/records", "GET /v1/receipts/{id}", "POST /oauth2/introspect", "POST /oauth2/revoke", "POST /oauth2/token",
-		"POST /v1/control/orders", "POST /v1/products/{product}/acknowledgements",
+		"POST /v1/control/orders", "POST /v1/products/{product}/acknowledgements", "POST /v1/products/{product}/query", "POST /v1/products/{product}/verify",
 	}
 	if !slices.Equal(paths, want) {
 		t.Errorf("paths: %v", paths)

@@ -71,7 +71,8 @@ type rig struct {
 	metrics   *httpapi.Metrics
 	api       *httpapi.API
 
-	doubts []string // warnings of the records that publish puts into Kafka
+	doubts []string                        // warnings of the records that publish puts into Kafka
+	alter  func(i int, e *record.Envelope) // what publish says of a record
 
 	mu     sync.Mutex
 	offset time.Duration // of the gateway's clock
@@ -300,6 +301,9 @@ func (r *rig) publish(product string, n int, change func(i int, set func(path, t
 		e := record.Envelope{
 			Product: product, Provider: p.Providers[region], Operation: record.Upsert, Version: 1, Content: content,
 			EventID: record.EventID(recordKey, content, 1), DecisionTime: time.Unix(int64(i), 0), Warnings: r.doubts,
+		}
+		if r.alter != nil {
+			r.alter(i, &e)
 		}
 		m := kafkalog.Record{Topic: record.Topic(region, product, 1), Partition: kafkalog.AnyPartition, Key: recordKey[:], Value: body}
 		for k, v := range e.Headers() {

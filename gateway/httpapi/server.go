@@ -71,6 +71,8 @@ func (a *API) Handler() http.Handler {
 	r.GET("/v1/products", a.answer(a.products))
 	r.GET("/v1/products/:product", a.answer(a.product))
 	r.GET("/v1/products/:product/records", a.answer(a.records))
+	r.POST("/v1/products/:product/query", a.answer(a.query))
+	r.POST("/v1/products/:product/verify", a.answer(a.verify))
 	r.POST("/v1/products/:product/acknowledgements", a.answer(a.acknowledge))
 	r.GET("/v1/products/:product/acknowledgements", a.answer(a.acknowledgements))
 	r.GET("/v1/receipts/:id", a.answer(a.receipt))

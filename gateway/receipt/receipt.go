@@ -29,10 +29,13 @@ type Receipt struct {
 	Agreement string    `json:"agreement,omitempty"`
 	Emergency string    `json:"emergency,omitempty"` // emergency access in the agreement's place
 	Purpose   string    `json:"purpose"`
-	Provider  string    `json:"provider"` // participant ids of the two parties
-	Consumer  string    `json:"consumer"`
-	System    string    `json:"system"` // of the consumer, as its certificate names it
-	Policy    string    `json:"policy"` // version of the policies that decided
+	// Delivery is query for the one record of a key, and verify for a yes or no,
+	// which releases no record; "" for a page.
+	Delivery string `json:"delivery,omitempty"`
+	Provider string `json:"provider"` // participant ids of the two parties
+	Consumer string `json:"consumer"`
+	System   string `json:"system"` // of the consumer, as its certificate names it
+	Policy   string `json:"policy"` // version of the policies that decided
 	// Obligations is the digest of what was asked of each field and of the records.
 	Obligations string  `json:"obligations"`
 	Topic       string  `json:"topic"`

@@ -70,6 +70,7 @@ const (
 	CursorForeign      Code = "cursor_of_another_caller"
 	ReceiptUnknown     Code = "receipt_unknown"
 	EventUnknown       Code = "event_unknown"
+	RecordUnknown      Code = "record_unknown"
 	ProviderOnly       Code = "provider_only"
 	KafkaUnavailable   Code = "kafka_unavailable"
 	LedgerUnavailable  Code = "ledger_unavailable"

@@ -269,6 +269,11 @@ var requests = []Entry{
 		"only the two parties of a release can read its receipt", "仅该次发放的双方可以查阅",
 	},
 	{
+		RecordUnknown, http.StatusNotFound,
+		"there is no record of this key for this caller", "无此主键对应的可发放记录",
+		"compare the key with the provider's; the record may have expired, or lie outside of the agreement's rows", "请核对主键；记录可能已过期，或不在协议约定的范围内",
+	},
+	{
 		EventUnknown, http.StatusNotFound,
 		"the receipt covers no such record, or it has expired", "该回执不含此记录，或记录已过保存期",
 		"name the event_id of a record and the id of the receipt that came with it", "请填写记录的 event_id 及随其下发的回执编号",
@@ -366,17 +371,17 @@ var requests = []Entry{
 	},
 
 	{
-		RecordUnreadable, 0,
+		RecordUnreadable, http.StatusInternalServerError,
 		"a record's bytes do not match its schema", "记录内容与模式不符",
 		"tell the provider the offset", "请将位点告知提供部门",
 	},
 	{
-		RecordUnredactable, 0,
+		RecordUnredactable, http.StatusInternalServerError,
 		"a record cannot be redacted as the policy asks", "记录无法按策略脱敏，不予发放",
 		"tell the provider the offset", "请将位点告知提供部门",
 	},
 	{
-		RecordUnsealable, 0,
+		RecordUnsealable, http.StatusInternalServerError,
 		"a sealed block cannot be opened", "密封数据块无法打开",
 		"ask the operator to check the sealing key in Vault", "请运维检查密封密钥",
 	},
