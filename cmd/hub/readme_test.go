@@ -140,12 +140,13 @@ var guides = map[string]map[string]string{
 	"credit-lists.md": {
 		"bin/hubctl products --region 500000 --as sc-drc":                        "serious_violation_list",
 		"bin/hubctl products --region 500000 --as sc-drc serious_violation_list": "responsible.representative_id_no",
-		"bin/hubctl pull":           "receipt",
-		"bin/hubctl query":          `"life_cycle":`,
-		"bin/hubctl verify":         "receipt",
-		"bin/hubctl receipt verify": "and the body is the one that was released",
-		"grep -c":                   "1",
-		"grep '":                    `"removal_reason"`,
+		"bin/hubctl pull":                   "receipt",
+		"bin/hubctl query":                  `"life_cycle":`,
+		"bin/hubctl verify":                 "receipt",
+		"bin/hubctl receipt verify":         "and the body is the one that was released",
+		"grep -c":                           "1",
+		"grep '":                            `"removal_reason"`,
+		`grep '"life_cycle":"listed"' list`: "", // into a file
 	},
 	"bids.md": {
 		"bin/hubctl sample bid_result":                                "identifier_invalid",
