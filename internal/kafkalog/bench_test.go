@@ -37,9 +37,9 @@ func BenchmarkEncode(b *testing.B) {
 			var plain, packed []byte
 			b.ReportAllocs()
 			for b.Loop() {
-				e.reset(plain)
+				e.reset(plain, 0)
 				for i := range records {
-					e.add(&records[i], records[i].Time.UnixMilli(), math.MaxInt32)
+					adding(&e, &records[i], records[i].Time.UnixMilli())
 				}
 				sealed, spare, err := e.seal(c, with, packed, identity{1, 1}, 0, true)
 				if err != nil {

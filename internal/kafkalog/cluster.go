@@ -91,20 +91,15 @@ func call[T protocol.Message](ctx context.Context, c *cluster, node int32, req p
 	return typed, nil
 }
 
-// callRaw sends req to a broker and reads the body of its answer into a buffer.
-func (c *cluster) callRaw(ctx context.Context, node int32, req protocol.Message, into *buffer) (int16, error) {
+// with runs use on a connection to one broker, in one of the places for its
+// kind of call.
+func (c *cluster) with(ctx context.Context, node int32, kind func(*pool) chan struct{}, use func(*conn) error) error {
 	addresses, err := c.addresses(ctx, node)
 	if err != nil {
-		return 0, err
-	}
-	var version int16
-	p := c.pool(addresses[0])
-	err = p.with(ctx, p.fetches, func(conn *conn) error {
-		var err error
-		version, into.b, err = conn.callRaw(ctx, req, into.b)
 		return err
-	})
-	return version, err
+	}
+	p := c.pool(addresses[0])
+	return p.with(ctx, kind(p), use)
 }
 
 // addresses of a broker: one for an id, all in random order for anyBroker.

@@ -41,6 +41,18 @@ var leastVersion = map[protocol.ApiKey]int16{
 	protocol.SaslHandshake:  1, // what follows is framed (KIP-152)
 }
 
+// mostVersion is the newest version of a request that this package speaks:
+// what kafka-go knows, but for the two that are encoded or decoded here.
+func mostVersion(key protocol.ApiKey) int16 {
+	switch key {
+	case protocol.Produce:
+		return 8 // produceRequest
+	case protocol.Fetch:
+		return 11 // parseFetch
+	}
+	return key.MaxVersion()
+}
+
 // dialer opens connections to brokers.
 type dialer struct {
 	clientID string
@@ -146,7 +158,7 @@ func (c *conn) agree(ctx context.Context) error {
 	}
 	for range r.count(6) {
 		key, lowest, highest := protocol.ApiKey(r.int16()), r.int16(), r.int16()
-		highest = min(highest, key.MaxVersion())
+		highest = min(highest, mostVersion(key))
 		if highest >= max(lowest, key.MinVersion(), leastVersion[key]) {
 			c.versions[key] = highest
 		}
@@ -165,7 +177,7 @@ func (c *conn) close() {
 // call sends a request and decodes its answer.
 func (c *conn) call(ctx context.Context, req protocol.Message) (protocol.Message, error) {
 	var answer protocol.Message
-	err := c.exchange(ctx, req, func(version int16) error {
+	err := c.exchange(ctx, req.ApiKey(), c.writing(req), func(version int16) error {
 		var err error
 		answer, err = c.decode(req.ApiKey(), version)
 		return err
@@ -177,7 +189,7 @@ func (c *conn) call(ctx context.Context, req protocol.Message) (protocol.Message
 // looking at it. It returns the version of the answer and its body.
 func (c *conn) callRaw(ctx context.Context, req protocol.Message, into []byte) (int16, []byte, error) {
 	var version int16
-	err := c.exchange(ctx, req, func(v int16) error {
+	err := c.exchange(ctx, req.ApiKey(), c.writing(req), func(v int16) error {
 		var err error
 		version = v
 		into, err = c.readBody(into)
@@ -186,13 +198,34 @@ func (c *conn) callRaw(ctx context.Context, req protocol.Message, into []byte) (
 	return version, into, err
 }
 
-// exchange writes a request and lets receive read the answer, within ctx.
+// callFrame is callRaw for a request that is encoded already, but for its
+// version and serial number.
+func (c *conn) callFrame(ctx context.Context, key protocol.ApiKey, frame, into []byte) (version int16, body []byte, err error) {
+	send := func(v int16) error {
+		version = v
+		binary.BigEndian.PutUint16(frame[atFrameVersion:], uint16(v))       //nolint:gosec // from 3 to 8
+		binary.BigEndian.PutUint32(frame[atFrameSerial:], uint32(c.serial)) //nolint:gosec // it counts up
+		_, err := c.net.Write(frame)
+		return err
+	}
+	err = c.exchange(ctx, key, send, func(int16) (err error) {
+		into, err = c.readBody(into)
+		return err
+	})
+	return version, into, err
+}
+
+// writing has kafka-go encode a request.
+func (c *conn) writing(req protocol.Message) func(version int16) error {
+	return func(version int16) error { return protocol.WriteRequest(c.net, version, c.serial, c.clientID, req) }
+}
+
+// exchange lets send write a request and receive read the answer, within ctx.
 // After an error the connection is unusable.
-func (c *conn) exchange(ctx context.Context, req protocol.Message, receive func(version int16) error) error {
-	version, ok := c.versions[req.ApiKey()]
+func (c *conn) exchange(ctx context.Context, key protocol.ApiKey, send, receive func(version int16) error) error {
+	version, ok := c.versions[key]
 	if !ok {
-		return fmt.Errorf("broker %s speaks no version of %s that this client knows; it needs Kafka 2.5 or later",
-			c.address, req.ApiKey())
+		return fmt.Errorf("broker %s speaks no version of %s that this client knows; it needs Kafka 2.5 or later", c.address, key)
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -206,7 +239,7 @@ func (c *conn) exchange(ctx context.Context, req protocol.Message, receive func(
 		_ = c.net.SetDeadline(time.Unix(1, 0))
 	})
 	c.serial++
-	err := protocol.WriteRequest(c.net, version, c.serial, c.clientID, req)
+	err := send(version)
 	if err == nil {
 		err = receive(version)
 	}

@@ -24,17 +24,23 @@ type built struct {
 	bend       func([]byte) []byte
 }
 
+// adding is encoder.add without a limit.
+func adding(e *encoder, r *Record, ms int64) {
+	size, _ := recordSize(r)
+	e.add(r, size, ms, math.MaxInt32)
+}
+
 func (b built) bytes(t testing.TB) []byte {
 	t.Helper()
 	var e encoder
-	e.reset(nil)
+	e.reset(nil, 0)
 	for i := range b.records {
 		e.items = 0 // so that a test can go beyond the limit
-		e.add(&b.records[i], milliseconds(b.records[i].Time, time.UnixMilli(1_700_000_000_000)), math.MaxInt32)
+		adding(&e, &b.records[i], milliseconds(b.records[i].Time, time.UnixMilli(1_700_000_000_000)))
 	}
 	sealed, _, err := e.seal(newCodecs(), b.codec, nil, identity{producer: b.producer}, 0, false)
 	must(t, "seal", err)
-	out := append([]byte(nil), sealed[sizePrefix:]...)
+	out := append([]byte(nil), sealed...)
 	binary.BigEndian.PutUint64(out, uint64(b.base))
 	put16(out, atBody, int16(binary.BigEndian.Uint16(out[atBody:]))|b.attributes)
 	put32(out, atLastDelta, int32(len(b.records))-1+b.lastDelta)
@@ -98,12 +104,12 @@ func TestDecode(t *testing.T) {
 	// Compacted: of five records the second and the fourth are left.
 	compacted := built{base: 10, lastDelta: 3, records: two, bend: func(b []byte) []byte {
 		var r encoder
-		r.reset(nil)
+		r.reset(nil, 0)
 		r.count = 1
-		r.add(&two[0], 0, math.MaxInt32)
+		adding(&r, &two[0], 0)
 		r.count = 3
-		r.add(&two[1], 0, math.MaxInt32)
-		b = append(b[:batchHeader:batchHeader], r.b[sizePrefix+batchHeader:]...)
+		adding(&r, &two[1], 0)
+		b = append(b[:batchHeader:batchHeader], r.b[batchHeader:]...)
 		binary.BigEndian.PutUint64(b[atBaseTime:], 0)
 		return b
 	}}

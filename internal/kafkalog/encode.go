@@ -4,12 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"time"
 )
-
-// sizePrefix stands before a record set in a produce request; kafka-go's
-// RawRecordSet wants it in the bytes it is given.
-const sizePrefix = 4
 
 // identity is what a broker knows a producer by (KIP-98).
 type identity struct {
@@ -17,50 +14,51 @@ type identity struct {
 	epoch    int16
 }
 
-// encoder builds one record batch, in b: the size prefix, room for the batch's
-// header, the records.
+// encoder builds one record batch, in b: room for what a request has before
+// it, room for the batch's header, the records.
 type encoder struct {
 	b        []byte
+	front    int // bytes before the batch
 	count    int32
 	items    int // records and headers, which a reader limits
 	baseTime int64
 	maxTime  int64
 }
 
-func (e *encoder) reset(b []byte) {
-	*e = encoder{b: append(b[:0], make([]byte, sizePrefix+batchHeader)...)}
+func (e *encoder) reset(b []byte, front int) {
+	*e = encoder{b: slices.Grow(b[:0], front+batchHeader)[:front+batchHeader], front: front}
 }
 
 // size of the batch so far, as a broker counts it.
-func (e *encoder) size() int { return len(e.b) - sizePrefix }
+func (e *encoder) size() int { return len(e.b) - e.front }
 
-// add appends a record with its time in milliseconds, unless the batch would
-// be larger than limit bytes. A first record is taken in any case: checkRecord
-// has seen it.
-func (e *encoder) add(r *Record, ms int64, limit int) bool {
+// add appends a record of this recordSize with its time in milliseconds,
+// unless the batch would be larger than limit bytes. A first record is taken in
+// any case: checkRecord has seen it.
+func (e *encoder) add(r *Record, size int, ms int64, limit int) bool {
 	base := e.baseTime
 	if e.count == 0 {
 		base = ms
 	}
-	body := bodySize(r, ms-base, e.count)
+	body := size + varintLen(ms-base) + varintLen(int64(e.count))
+	whole := varintLen(int64(body)) + body
 	items := e.items + 1 + len(r.Headers)
-	if e.count > 0 && (items > maxItems || e.size()+varintLen(int64(body))+body > limit) {
+	if e.count > 0 && (items > maxItems || e.size()+whole > limit) {
 		return false
 	}
 	if e.count == 0 {
 		e.baseTime, e.maxTime = ms, ms
 	}
-	b := binary.AppendVarint(e.b, int64(body))
+	b := appendLength(slices.Grow(e.b, whole), body)
 	b = append(b, 0)
 	b = binary.AppendVarint(b, ms-base)
-	b = binary.AppendVarint(b, int64(e.count))
+	b = appendLength(b, int(e.count))
 	b = appendBytes(b, r.Key)
 	b = appendBytes(b, r.Value)
-	b = binary.AppendVarint(b, int64(len(r.Headers)))
+	b = appendLength(b, len(r.Headers))
 	for i := range r.Headers {
 		h := &r.Headers[i]
-		b = binary.AppendVarint(b, int64(len(h.Key)))
-		b = append(b, h.Key...)
+		b = append(appendLength(b, len(h.Key)), h.Key...)
 		b = appendBytes(b, h.Value)
 	}
 	e.b = b
@@ -74,29 +72,49 @@ func appendBytes(b, v []byte) []byte {
 	if v == nil {
 		return append(b, 1) // -1 in zigzag
 	}
-	return append(binary.AppendVarint(b, int64(len(v))), v...)
+	return append(appendLength(b, len(v)), v...)
 }
 
-// bodySize is a record's length after its length.
-func bodySize(r *Record, timeDelta int64, offsetDelta int32) int {
-	n := 1 + varintLen(timeDelta) + varintLen(int64(offsetDelta)) +
-		bytesSize(r.Key) + bytesSize(r.Value) + varintLen(int64(len(r.Headers)))
+// appendLength appends a zigzag varint that is not negative and most often
+// small.
+func appendLength(b []byte, n int) []byte {
+	if n < 0x40 {
+		return append(b, byte(n)<<1)
+	}
+	return binary.AppendUvarint(b, uint64(n)<<1)
+}
+
+// recordSize is a record's length after its length, without the two deltas,
+// which depend on its place in a batch. sound is false when a header is larger
+// than it may be. This is where a record's memory is touched first, so the loop
+// is kept short: the processor then waits for several records at once.
+func recordSize(r *Record) (size int, sound bool) {
+	size = 1 + lengthSize(len(r.Key)) + lengthSize(len(r.Value)) + varintLen(int64(len(r.Headers)))
+	excess := maxHeaders - len(r.Headers) // negative once something is too large
 	for i := range r.Headers {
 		h := &r.Headers[i]
-		n += varintLen(int64(len(h.Key))) + len(h.Key) + bytesSize(h.Value)
+		size += lengthSize(len(h.Key)) + lengthSize(len(h.Value))
+		excess |= maxHeaderKey - len(h.Key) | maxHeaderSize - len(h.Value)
 	}
-	return n
+	return size, excess >= 0
 }
 
-func bytesSize(v []byte) int {
-	if v == nil {
-		return 1
+// lengthSize is the size of n bytes with their length before them; null takes
+// as much as none.
+func lengthSize(n int) int { return varintLen(int64(n)) + n }
+
+// checkRecord returns the recordSize of a record, or why a batch of at most
+// limit bytes cannot hold it.
+func checkRecord(r *Record, limit int) (int, error) {
+	size, sound := recordSize(r)
+	alone := batchHeader + lengthSize(size+2) // a batch's first record has deltas of one byte
+	if sound && alone <= limit {
+		return size, nil
 	}
-	return varintLen(int64(len(v))) + len(v)
+	return 0, refusal(r, alone, limit)
 }
 
-// checkRecord refuses what a batch of at most limit bytes cannot hold.
-func checkRecord(r *Record, limit int) error {
+func refusal(r *Record, alone, limit int) error {
 	if len(r.Headers) > maxHeaders {
 		return fmt.Errorf("kafkalog: a record for %s has %d headers; %d are allowed: %w", r.Topic, len(r.Headers), maxHeaders, ErrTooLarge)
 	}
@@ -106,11 +124,7 @@ func checkRecord(r *Record, limit int) error {
 				i, r.Topic, len(h.Key), len(h.Value), maxHeaderKey, maxHeaderSize, ErrTooLarge)
 		}
 	}
-	body := bodySize(r, 0, 0)
-	if size := batchHeader + varintLen(int64(body)) + body; size > limit {
-		return fmt.Errorf("kafkalog: a record for %s makes a batch of %d bytes; %d are allowed: %w", r.Topic, size, limit, ErrTooLarge)
-	}
-	return nil
+	return fmt.Errorf("kafkalog: a record for %s makes a batch of %d bytes; %d are allowed: %w", r.Topic, alone, limit, ErrTooLarge)
 }
 
 // milliseconds of a record's time; now stands for the zero time.
@@ -122,13 +136,14 @@ func milliseconds(t, now time.Time) int64 {
 }
 
 // seal finishes the batch: the records are packed into room where that makes
-// them smaller, and the header is filled in. The result, with its size prefix,
-// is what is sent, the same bytes on every attempt.
+// them smaller, and the header is filled in. The result, behind the room for
+// the request, is what is sent, the same bytes on every attempt.
 func (e *encoder) seal(codecs *codecs, with codec, room []byte, id identity, sequence int32, transactional bool) (sealed, spare []byte, err error) {
 	sealed, spare = e.b, room
 	if with != codecNone {
-		packed := append(room[:0], e.b[:sizePrefix+batchHeader]...)
-		packed, err = codecs.pack(packed, e.b[sizePrefix+batchHeader:], with)
+		begin := e.front + batchHeader
+		packed := append(room[:0], e.b[:begin]...)
+		packed, err = codecs.pack(packed, e.b[begin:], with)
 		if err != nil {
 			return sealed, packed, fmt.Errorf("compressing a batch: %w", err)
 		}
@@ -142,8 +157,7 @@ func (e *encoder) seal(codecs *codecs, with codec, room []byte, id identity, seq
 	if transactional {
 		attributes |= attrTransactional
 	}
-	binary.BigEndian.PutUint32(sealed, uint32(len(sealed)-sizePrefix))
-	b := sealed[sizePrefix:]
+	b := sealed[e.front:]
 	binary.BigEndian.PutUint64(b, 0)
 	binary.BigEndian.PutUint32(b[atLength:], uint32(len(b)-lengthFrom))
 	binary.BigEndian.PutUint32(b[lengthFrom:], 0xffffffff) // leader epoch: the broker's to say

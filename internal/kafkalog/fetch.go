@@ -85,11 +85,16 @@ func (f *Fetcher) ask(ctx context.Context, node int32, from []PartitionOffset, w
 	if f.config.Uncommitted {
 		isolation = readUncommitted
 	}
-	version, err := f.client.cluster.callRaw(ctx, node, &fetch.Request{
+	req := &fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(wait.Milliseconds()), MinBytes: 1, MaxBytes: limit,
 		IsolationLevel: isolation, SessionEpoch: -1, // no session (KIP-227)
 		Topics: []fetch.RequestTopic{{Topic: f.config.Topic, Partitions: places}},
-	}, frame)
+	}
+	var version int16
+	err := f.client.cluster.with(ctx, node, fetches, func(c *conn) (err error) {
+		version, frame.b, err = c.callRaw(ctx, req, frame.b)
+		return err
+	})
 	if err != nil {
 		return leaderAnswer{err: err}
 	}

@@ -38,6 +38,10 @@ func newPool(address string, d *dialer) *pool {
 	}
 }
 
+// calls and fetches are the places of a pool, for cluster.with.
+func calls(p *pool) chan struct{}   { return p.calls }
+func fetches(p *pool) chan struct{} { return p.fetches }
+
 // with runs use on a connection of its own. After an error the connection is
 // closed, and the idle ones with it: whatever happened to it, most likely the
 // broker's restart, happened to them.

@@ -34,9 +34,6 @@ func (p *Producer) Send(ctx context.Context, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
-	for i := range records {
-		records[i].Offset, records[i].Err = -1, errUnsent
-	}
 	if err := p.enter(); err != nil {
 		return failAll(records, err)
 	}
@@ -111,7 +108,7 @@ func (p *Producer) leave(c *sending) {
 
 func failAll(records []Record, err error) error {
 	for i := range records {
-		records[i].Err = err
+		records[i].Offset, records[i].Err = -1, err
 	}
 	return err
 }
@@ -121,11 +118,17 @@ type sending struct {
 	records []Record
 	now     time.Time
 	groups  []group
-	group   []int32 // of each record, -1 for those that failed at once
-	order   []int32 // indexes into records, by group, else as given
-	bytes   int64   // of room that it takes
+	order   []placed // by group, else as given
+	bytes   int64    // of room that it takes
+	failed  atomic.Bool
 	pending atomic.Int64
 	done    chan struct{} // closed when no record is pending
+}
+
+// placed is a record that has its place: among those of its group.
+type placed struct {
+	record int32 // index into sending.records
+	size   int32 // recordSize
 }
 
 // group is the part of a call that goes to one partition.
@@ -139,23 +142,25 @@ type group struct {
 // place finds the partition of every record and sorts them by it. A record
 // that no batch can hold fails here.
 func (p *Producer) place(ctx context.Context, c *sending) error {
-	c.group = make([]int32, len(c.records))
+	order := make([]placed, 0, len(c.records))
+	groups := make([]int32, 0, len(c.records)) // of those in order
 	var routes []*route
 	var last *route
 	for i := range c.records {
 		r := &c.records[i]
-		if err := checkRecord(r, p.config.BatchBytes); err != nil {
+		r.Offset, r.Err = -1, errUnsent
+		size, err := checkRecord(r, p.config.BatchBytes)
+		if err != nil {
 			r.Err = err
-			c.group[i] = -1
+			c.failed.Store(true)
 			continue
 		}
 		if last == nil || last.topic != r.Topic {
-			var err error
 			if last, routes, err = p.route(ctx, routes, r.Topic); err != nil {
 				return err
 			}
 		}
-		n, err := last.choose(r, p.config.BatchBytes)
+		n, err := last.choose(r, size, p.config.BatchBytes)
 		if err != nil {
 			return err
 		}
@@ -163,30 +168,32 @@ func (p *Producer) place(ctx context.Context, c *sending) error {
 			last.groups[n] = int32(len(c.groups))
 			c.groups = append(c.groups, group{writer: last.writers[n]})
 		}
-		c.group[i] = last.groups[n]
+		order = append(order, placed{int32(i), int32(size)})
+		groups = append(groups, last.groups[n])
 		g := &c.groups[last.groups[n]]
 		g.n++
-		g.bytes += int64(bodySize(r, 0, 0))
+		g.bytes += int64(size)
 	}
-	c.sort()
+	c.sort(order, groups)
 	return nil
 }
 
 // sort lays the records of each group side by side, keeping their order.
-func (c *sending) sort() {
+func (c *sending) sort(order []placed, groups []int32) {
 	at := 0
 	for i := range c.groups {
 		c.groups[i].end = at
 		at += c.groups[i].n
 	}
-	c.order = make([]int32, at)
-	for i, g := range c.group {
-		if g >= 0 {
-			c.order[c.groups[g].end] = int32(i)
+	if len(c.groups) > 1 {
+		c.order = make([]placed, at)
+		for i, g := range groups {
+			c.order[c.groups[g].end] = order[i]
 			c.groups[g].end++
 		}
+	} else if at > 0 {
+		c.order, c.groups[0].end = order, at
 	}
-	c.group = nil
 	c.pending.Store(int64(at))
 	if at == 0 {
 		close(c.done)
@@ -222,7 +229,7 @@ func (p *Producer) route(ctx context.Context, routes []*route, topic string) (*r
 
 // choose sets the partition of a record. Records without a key stay in one
 // partition for about a batch.
-func (r *route) choose(rec *Record, batchBytes int) (int32, error) {
+func (r *route) choose(rec *Record, size, batchBytes int) (int32, error) {
 	n := len(r.writers)
 	switch {
 	case rec.Partition == AnyPartition && rec.Key != nil:
@@ -232,7 +239,7 @@ func (r *route) choose(rec *Record, batchBytes int) (int32, error) {
 			r.turn = int((r.shared.turn.Add(1) - 1) % uint32(n))
 			r.room = batchBytes
 		}
-		r.room -= bodySize(rec, 0, 0)
+		r.room -= size
 		rec.Partition = int32(r.turn)
 	case rec.Partition < 0 || int(rec.Partition) >= n:
 		return 0, fmt.Errorf("kafkalog: topic %s has %d partitions, there is no %d: %w",
@@ -266,7 +273,7 @@ func (p *Producer) writers(ctx context.Context, topic string) (*topicWriters, er
 	}
 	made := &topicWriters{writers: make([]*writer, len(leaders))}
 	for i := range made.writers {
-		made.writers[i] = &writer{producer: p, at: topicPartition{topic, int32(i)}, id: p.id}
+		made.writers[i] = newWriter(p, topicPartition{topic, int32(i)})
 	}
 	p.topics[topic] = made
 	return made, nil
@@ -307,8 +314,11 @@ func (c *sending) abandon(cause error) error {
 
 // settle sets the outcome of order[from:to]; base is the offset of the first.
 func (c *sending) settle(from, to int, base int64, err error) {
-	for n, i := range c.order[from:to] {
-		r := &c.records[i]
+	if err != nil {
+		c.failed.Store(true)
+	}
+	for n, at := range c.order[from:to] {
+		r := &c.records[at.record]
 		if r.Err = err; err == nil {
 			r.Offset = base + int64(n)
 		}
@@ -320,6 +330,9 @@ func (c *sending) settle(from, to int, base int64, err error) {
 
 // verdict is the error of Send.
 func (c *sending) verdict() error {
+	if !c.failed.Load() {
+		return nil
+	}
 	var first error
 	failed, at := 0, 0
 	for i := range c.records {

@@ -36,12 +36,13 @@ func TestTransactionThroughOutage(t *testing.T) {
 		t.Error("the epoch did not change after a failure whose batch may still arrive")
 	}
 	// It arrives now.
-	late := &writer{producer: p, at: topicPartition{topic, 0}, id: before, sequence: 15}
-	late.enc.reset(nil)
+	late := newWriter(p, topicPartition{topic, 0})
+	late.enc.reset(nil, len(late.request.head))
 	r := numbered(topic, 0, 115, 116)[0]
-	late.enc.add(&r, 0, 1<<20)
+	adding(&late.enc, &r, 0)
 	sealed, _, err := late.enc.seal(c.codecs, codecNone, nil, before, 15, true)
 	must(t, "seal", err)
+	late.request.before(sealed)
 	node, err := c.cluster.leader(t.Context(), late.at)
 	must(t, "leader", err)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)

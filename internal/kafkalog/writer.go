@@ -1,16 +1,12 @@
 package kafkalog
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-	"github.com/segmentio/kafka-go/protocol/produce"
-	"github.com/segmentio/kafka-go/protocol/rawproduce"
 )
 
 // writer sends the batches of one partition, one at a time. While one is in
@@ -19,6 +15,8 @@ import (
 type writer struct {
 	producer *Producer
 	at       topicPartition
+	what     string         // names its calls
+	request  produceRequest // stands before a batch
 
 	mu      sync.Mutex
 	queue   []segment
@@ -31,8 +29,17 @@ type writer struct {
 	// Only the goroutine that runs touches the rest.
 	enc      encoder
 	id       identity
-	sequence int32 // of the next record
-	stale    bool  // id's next sequence is not known
+	sequence int32  // of the next record
+	stale    bool   // id's next sequence is not known
+	answer   []byte // reused
+}
+
+// newWriter is called with the producer's mu held.
+func newWriter(p *Producer, at topicPartition) *writer {
+	return &writer{
+		producer: p, at: at, what: "writing to " + at.String(), id: p.id,
+		request: newProduceRequest(p.client.cluster.dialer.clientID, p.config.TransactionalID, at),
+	}
 }
 
 // push queues a segment and sees that somebody sends it.
@@ -145,7 +152,7 @@ func (w *writer) fill(into *buffer) bool {
 		w.running, w.limit, w.queued = false, 0, 0
 		return false
 	}
-	w.enc.reset(into.b)
+	w.enc.reset(into.b, len(w.request.head))
 	whole := 0 // segments taken in full
 	for whole < len(w.queue) {
 		s := &w.queue[whole]
@@ -171,8 +178,9 @@ func (w *writer) fill(into *buffer) bool {
 // beginning past them.
 func (w *writer) encode(s *segment) {
 	for s.from < s.to && (w.limit == 0 || int(w.enc.count) < w.limit) {
-		r := &s.call.records[s.call.order[s.from]]
-		if !w.enc.add(r, milliseconds(r.Time, s.call.now), w.producer.config.BatchBytes) {
+		at := s.call.order[s.from]
+		r := &s.call.records[at.record]
+		if !w.enc.add(r, int(at.size), milliseconds(r.Time, s.call.now), w.producer.config.BatchBytes) {
 			return
 		}
 		s.from++
@@ -240,11 +248,12 @@ func (w *writer) send(plain, packed *buffer) (int64, error) {
 		return -1, fmt.Errorf("kafkalog: %s: %w", w.at, err)
 	}
 	plain.b = sealed
+	w.request.before(sealed)
 	base, settled, err := w.deliver(ctx, sealed)
 	switch {
 	case err == nil:
 		w.sequence = following(w.sequence, w.enc.count)
-		p.client.metrics.batch(w.enc.count, len(sealed)-sizePrefix)
+		p.client.metrics.batch(w.enc.count, len(sealed)-w.enc.front)
 	case !settled:
 		// The batch may be stored, now or later: its sequence numbers must
 		// not be used for other records.
@@ -280,18 +289,18 @@ func (w *writer) identify(ctx context.Context) error {
 	return nil
 }
 
-// deliver repeats the same bytes until the leader acknowledges or refuses
-// them, or the time is up. settled is false when they may be stored although
-// err says otherwise.
-func (w *writer) deliver(ctx context.Context, sealed []byte) (base int64, settled bool, err error) {
+// deliver repeats the same batch until the leader acknowledges or refuses it,
+// or the time is up. settled is false when it may be stored although err says
+// otherwise.
+func (w *writer) deliver(ctx context.Context, frame []byte) (base int64, settled bool, err error) {
 	c := w.producer.client
 	settled = true
-	err = c.retry(ctx, "writing to "+w.at.String(), func(ctx context.Context) error {
+	err = c.retry(ctx, w.what, func(ctx context.Context) error {
 		node, err := c.cluster.leader(ctx, w.at)
 		if err != nil {
 			return err
 		}
-		base, err = w.produce(ctx, node, sealed)
+		base, err = w.produce(ctx, node, frame)
 		if err == nil {
 			return nil
 		}
@@ -308,33 +317,19 @@ func (w *writer) deliver(ctx context.Context, sealed []byte) (base int64, settle
 
 // produce sends one produce request (acks=all) and returns the offset of the
 // batch's first record.
-func (w *writer) produce(ctx context.Context, node int32, sealed []byte) (int64, error) {
+func (w *writer) produce(ctx context.Context, node int32, frame []byte) (int64, error) {
 	patience := w.producer.client.attempt
 	if deadline, ok := ctx.Deadline(); ok {
 		patience = time.Until(deadline)
 	}
-	answer, err := call[*produce.Response](ctx, w.producer.client.cluster, node, &rawproduce.Request{
-		TransactionalID: w.producer.config.TransactionalID,
-		Acks:            -1,
-		Timeout:         int32(max(patience.Milliseconds(), 1)),
-		Topics: []rawproduce.RequestTopic{{
-			Topic: w.at.topic,
-			Partitions: []rawproduce.RequestPartition{{
-				Partition: w.at.partition,
-				RecordSet: protocol.RawRecordSet{Reader: bytes.NewReader(sealed)},
-			}},
-		}},
+	w.request.wait(frame, patience)
+	var version int16
+	err := w.producer.client.cluster.with(ctx, node, calls, func(c *conn) (err error) {
+		version, w.answer, err = c.callFrame(ctx, protocol.Produce, frame, w.answer)
+		return err
 	})
 	if err != nil {
 		return -1, err
 	}
-	for i := range answer.Topics {
-		for j := range answer.Topics[i].Partitions {
-			part := &answer.Topics[i].Partitions[j]
-			if answer.Topics[i].Topic == w.at.topic && part.Partition == w.at.partition {
-				return part.BaseOffset, codeError(part.ErrorCode)
-			}
-		}
-	}
-	return -1, fmt.Errorf("the answer does not speak of the partition: %w", brokerError(kafka.Unknown))
+	return parseProduced(w.answer, version, w.at)
 }
