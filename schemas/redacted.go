@@ -11,7 +11,10 @@ type redaction struct {
 	of     []Kind
 }
 
-var texts = []Kind{String}
+var (
+	texts   = []Kind{String}
+	numbers = []Kind{Int, Long, Decimal}
+)
 
 // redactions are what the obligations of package redact come to that make
 // another text of a value.
@@ -23,7 +26,8 @@ var redactions = map[redact.Obligation]redaction{
 	{Action: redact.Mask, Method: redact.MaskAddress}:       {renderMasked, texts},
 	{Action: redact.Generalise, Method: redact.ToProvince}:  {renderProvince, texts},
 	{Action: redact.Generalise, Method: redact.ToMonth}:     {renderMonth, dates},
-	{Action: redact.Generalise, Method: redact.ToBand}:      {renderBand, []Kind{Int, Long, Decimal}},
+	{Action: redact.Generalise, Method: redact.ToBand}:      {renderBand(redact.AppendBand), numbers},
+	{Action: redact.Generalise, Method: redact.ToFineBand}:  {renderBand(redact.AppendFineBand), numbers},
 }
 
 var dates = []Kind{
@@ -49,19 +53,21 @@ func renderProvince(r *Run, dst []byte, p *part) []byte {
 }
 
 // renderBand renders the band of a number, which is exact.
-func renderBand(r *Run, dst []byte, p *part) []byte {
-	number := r.sum[:0]
-	if p.kind == Decimal {
-		number = r.decimal(number, p)
-	} else {
-		number = appendInt(number, r.integer(p.wire))
+func renderBand(of func(dst, number []byte) ([]byte, error)) renderer {
+	return func(r *Run, dst []byte, p *part) []byte {
+		number := r.sum[:0]
+		if p.kind == Decimal {
+			number = r.decimal(number, p)
+		} else {
+			number = appendInt(number, r.integer(p.wire))
+		}
+		r.sum = number
+		if r.err != nil {
+			return dst
+		}
+		band, err := of(r.scratch[:0], number)
+		return r.made(dst, p, band, err)
 	}
-	r.sum = number
-	if r.err != nil {
-		return dst
-	}
-	band, err := redact.AppendBand(r.scratch[:0], number)
-	return r.made(dst, p, band, err)
 }
 
 // chinaOffset is the offset of the time that people in China live by, without

@@ -269,6 +269,15 @@ func flattenInto(into map[string]string, prefix string, doc map[string]any) {
 
 const null = "<nil>"
 
+// coarse is what a value looks like that was made coarser as agreed.
+var coarse = map[string]*regexp.Regexp{
+	"hash":                 regexp.MustCompile(`^[0-9a-f]{32}$`),
+	"generalise:month":     regexp.MustCompile(`^20[0-9]{2}-(0[1-9]|1[0-2])$`),
+	"generalise:province":  regexp.MustCompile(`^[1-9][0-9]0000$`),
+	"generalise:band":      regexp.MustCompile(`^\[(0,1000|10*,10*|10*,)\)$`),
+	"generalise:fine_band": regexp.MustCompile(`^\[(0|(0\.0?)?[125]0*),((0\.0?)?[125]0*)?\)$`),
+}
+
 // TestEveryConsumerGetsWhatIsAgreed: everybody asks for everything of the other
 // side. Who may have nothing is refused; everybody else gets every published
 // record, of it exactly the fields that rule and agreement allow, in clear or
@@ -373,6 +382,8 @@ func compareView(t *testing.T, who string, v, open view, want map[string]string)
 			case action == "keep" || !ok || known == null || known == "[]":
 			case values[leaf] == known:
 				t.Errorf("%s: %s is in clear, agreed was %s", who, leaf, action)
+			case coarse[action] != nil && !coarse[action].MatchString(values[leaf]):
+				t.Errorf("%s: %s is not what %s makes of a value", who, leaf, action)
 			default:
 				transformed++
 			}

@@ -321,6 +321,8 @@ func placeholder(l *schemas.Leaf, i int) schemas.Value {
 	switch {
 	case l.Repeated:
 		return schemas.Value{Set: true, Ints: []int64{0}}
+	case l.Check == "region": // may be generalised
+		return schemas.TextValue("500112")
 	case l.Kind == schemas.String:
 		return schemas.TextValue(fmt.Sprintf("值 %s %d", l.Path, i))
 	}

@@ -33,9 +33,37 @@ func TestBand(t *testing.T) {
 			t.Errorf("%s: %q, %v, want %s", number, got, err, want)
 		}
 	}
-	for _, number := range []string{"", "-", ".5", "1.", "1e5", "+1", "NaN", "1,000", "--1"} {
+	for _, number := range notPlain {
 		if got, err := redact.AppendBand([]byte("x"), []byte(number)); !errors.Is(err, redact.ErrMisfit) || string(got) != "x" {
 			t.Errorf("%s: %q, %v", number, got, err)
 		}
+	}
+}
+
+var notPlain = []string{"", "-", ".5", "1.", "1e5", "+1", "NaN", "1,000", "--1"}
+
+func TestFineBand(t *testing.T) {
+	t.Parallel()
+	for number, want := range map[string]string{
+		"0": "[0,0.01)", "0.0000": "[0,0.01)", "0.0099": "[0,0.01)", "0.01": "[0.01,0.02)", "0.0500": "[0.05,0.1)", "0.15": "[0.1,0.2)",
+		"1": "[1,2)", "1.9999": "[1,2)", "2.0000": "[2,5)", "3.80": "[2,5)", "4.9999": "[2,5)", "5": "[5,10)", "9.9999": "[5,10)", "0010": "[10,20)",
+		"12345.67": "[10000,20000)", "999999999.9": "[500000000,1000000000)", "1000000000": "[1000000000,)", "123456789012345678901234567890": "[1000000000,)",
+		"-3": "(-5,-2]", "-0.15": "(-0.2,-0.1]", "-0.001": "(-0.01,0)", "-9999999999": "(,-1000000000]",
+	} {
+		if got, err := redact.AppendFineBand([]byte("x"), []byte(number)); err != nil || string(got) != "x"+want {
+			t.Errorf("%s: %q, %v, want %s", number, got, err, want)
+		}
+	}
+	for _, number := range notPlain {
+		if got, err := redact.AppendFineBand([]byte("x"), []byte(number)); !errors.Is(err, redact.ErrMisfit) || string(got) != "x" {
+			t.Errorf("%s: %q, %v", number, got, err)
+		}
+	}
+}
+
+func TestFineBandAllocatesNothing(t *testing.T) { //nolint:paralleltest // it counts allocations
+	dst := make([]byte, 0, 64)
+	if n := testing.AllocsPerRun(100, func() { dst, _ = redact.AppendFineBand(dst[:0], []byte("12345.67")) }); n > 0 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -47,15 +47,16 @@ const (
 
 // The generalisations; generalise.go says what each makes of a value.
 const (
-	ToProvince Method = "province" // of text that is a region code
-	ToMonth    Method = "month"    // of a date or an instant
-	ToBand     Method = "band"     // of an exact number
+	ToProvince Method = "province"  // of text that is a region code
+	ToMonth    Method = "month"     // of a date or an instant
+	ToBand     Method = "band"      // of an exact number: the power of ten it lies above
+	ToFineBand Method = "fine_band" // of an exact number: the step of 1, 2, 5, 10 it lies above
 )
 
 // methods are those that an action takes; the other actions take none.
 var methods = map[Action][]Method{
 	Mask:       {MaskName, MaskPhone, MaskIdentity, MaskIdentityBirth, MaskAddress},
-	Generalise: {ToProvince, ToMonth, ToBand},
+	Generalise: {ToProvince, ToMonth, ToBand, ToFineBand},
 }
 
 // Obligation is what a policy asks for one field. The zero value drops it.
