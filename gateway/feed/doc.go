@@ -13,6 +13,10 @@
 // A record that its connector published with a warning has "warnings":["code"]
 // before its fields, unless the field that is warned of is not released.
 //
+// Consumers who follow a topic at its head share what is fetched from Kafka:
+// pages are read through a kafkalog.Tail, which keeps the last of it for a short
+// while and holds no position of anybody.
+//
 // A question about one business key is answered from the newest record of that
 // key (Newest). Where it lies is remembered from one question to the next, by
 // fingerprints that say nothing; what is remembered can be read again from the

@@ -24,16 +24,22 @@ const (
 	SegmentBytes = 1 << 20
 	// maxScanned bounds the work of a page of which little can be released.
 	maxScanned = 4 * MaxRecords
+	// sharedBytes bounds what was fetched for one page and is kept for others.
+	sharedBytes = 32 << 20
 )
 
 // Feed reads the topics of one province.
 type Feed struct {
 	client *kafkalog.Client
+	tail   *kafkalog.Tail // pages are read through it: consumers at one place share what is fetched
 	index  *index
 }
 
-// New returns the feed of a cluster.
-func New(client *kafkalog.Client) *Feed { return &Feed{client: client, index: newIndex()} }
+// New returns the feed of a cluster. It needs no closing: it ends with the
+// client.
+func New(client *kafkalog.Client) *Feed {
+	return &Feed{client: client, tail: client.NewTail(kafkalog.TailConfig{Bytes: sharedBytes}), index: newIndex()}
+}
 
 // ErrExcluded is what Redact returns for a record that is not released to this
 // consumer, with which nothing is wrong.
@@ -95,7 +101,7 @@ func (f *Feed) Read(ctx context.Context, q Query) (*Page, error) {
 	for i := range cursor.Partitions {
 		at := &p.Next.Partitions[i]
 		from := at.Next
-		err := b.partition(ctx, f.client, at)
+		err := b.partition(ctx, f.tail, at)
 		if at.Next > from {
 			p.Ranges = append(p.Ranges, receipt.Range{Partition: at.Partition, From: from, To: at.Next})
 		}
@@ -147,11 +153,11 @@ type builder struct {
 
 // partition reads one partition up to its end or until the page is full, and
 // moves at behind what was read.
-func (b *builder) partition(ctx context.Context, client *kafkalog.Client, at *receipt.CursorPartition) error {
+func (b *builder) partition(ctx context.Context, tail *kafkalog.Tail, at *receipt.CursorPartition) error {
 	if at.Next >= at.End {
 		return nil
 	}
-	err := client.ReadRange(ctx, b.query.Topic, at.Partition, at.Next, at.End, func(r kafkalog.FetchedRecord) error {
+	err := tail.ReadRange(ctx, b.query.Topic, at.Partition, at.Next, at.End, func(r kafkalog.FetchedRecord) error {
 		if b.full() {
 			return errFull
 		}

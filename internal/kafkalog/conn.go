@@ -41,14 +41,16 @@ var leastVersion = map[protocol.ApiKey]int16{
 	protocol.SaslHandshake:  1, // what follows is framed (KIP-152)
 }
 
-// mostVersion is the newest version of a request that this package speaks:
-// what kafka-go knows, but for the two that are encoded or decoded here.
+// ownVersion is the newest version of what is encoded or decoded here.
+var ownVersion = map[protocol.ApiKey]int16{
+	protocol.Produce: 8,  // produceRequest
+	protocol.Fetch:   11, // parseFetch
+}
+
+// mostVersion is the newest version of a request that this package speaks.
 func mostVersion(key protocol.ApiKey) int16 {
-	switch key {
-	case protocol.Produce:
-		return 8 // produceRequest
-	case protocol.Fetch:
-		return 11 // parseFetch
+	if most, ok := ownVersion[key]; ok {
+		return most
 	}
 	return key.MaxVersion()
 }
@@ -203,8 +205,8 @@ func (c *conn) callRaw(ctx context.Context, req protocol.Message, into []byte) (
 func (c *conn) callFrame(ctx context.Context, key protocol.ApiKey, frame, into []byte) (version int16, body []byte, err error) {
 	send := func(v int16) error {
 		version = v
-		binary.BigEndian.PutUint16(frame[atFrameVersion:], uint16(v))       //nolint:gosec // from 3 to 8
-		binary.BigEndian.PutUint32(frame[atFrameSerial:], uint32(c.serial)) //nolint:gosec // it counts up
+		binary.BigEndian.PutUint16(frame[atFrameVersion:], uint16(v))
+		binary.BigEndian.PutUint32(frame[atFrameSerial:], uint32(c.serial))
 		_, err := c.net.Write(frame)
 		return err
 	}

@@ -49,9 +49,9 @@ func TestMetrics(t *testing.T) {
 	}
 	got, err := c.NewFetcher(FetcherConfig{Topic: "quotes"}).Fetch(t.Context(), PartitionOffset{0, 5})
 	must(t, "Fetch", err)
-	tail := c.NewTail(TailConfig{FetcherConfig: FetcherConfig{Topic: "quotes", MaxBytes: leastFetchBytes}})
+	tail := c.NewTail(TailConfig{FetchBytes: leastFetchBytes})
 	for range 3 {
-		shared, err := tail.Fetch(t.Context(), PartitionOffset{0, 0})
+		shared, err := tail.Fetch(t.Context(), "quotes", PartitionOffset{0, 0})
 		must(t, "Fetch", err)
 		shared.Release()
 	}

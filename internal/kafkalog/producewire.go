@@ -50,20 +50,20 @@ func newProduceRequest(clientID, transactionalID string, at topicPartition) prod
 }
 
 func appendString(b []byte, s string) []byte {
-	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...) //nolint:gosec // names are short
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
 }
 
 // before fills in the request in the room before a sealed batch.
 func (p *produceRequest) before(sealed []byte) {
 	n := copy(sealed, p.head)
-	binary.BigEndian.PutUint32(sealed[atFrameSize:], uint32(len(sealed)-4)) //nolint:gosec // at most maxUnpacked
-	binary.BigEndian.PutUint32(sealed[n-4:], uint32(len(sealed)-n))         //nolint:gosec // the same
+	binary.BigEndian.PutUint32(sealed[atFrameSize:], uint32(len(sealed)-4))
+	binary.BigEndian.PutUint32(sealed[n-4:], uint32(len(sealed)-n))
 }
 
 // wait tells the broker for how long it may wait for its replicas.
 func (p *produceRequest) wait(frame []byte, patience time.Duration) {
 	ms := min(max(patience.Milliseconds(), 1), math.MaxInt32)
-	binary.BigEndian.PutUint32(frame[p.atTimeout:], uint32(ms)) //nolint:gosec // it fits
+	binary.BigEndian.PutUint32(frame[p.atTimeout:], uint32(ms))
 }
 
 // parseProduced reads the answer to a produceRequest: the offset of the batch's

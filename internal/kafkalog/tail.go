@@ -21,39 +21,47 @@ const (
 	wasteFactor = 4
 )
 
-// TailConfig says what a tail reads and keeps.
+// TailConfig says how a tail reads and what it keeps.
 type TailConfig struct {
-	FetcherConfig
+	// FetchBytes and MaxWait are those of a FetcherConfig.
+	FetchBytes int
+	MaxWait    time.Duration
 	// Bytes bounds the memory of what is kept for readers to come. 0: 64 MiB.
 	Bytes int
 	// Keep is how long it is kept at most. 0: 30 s.
 	Keep time.Duration
 }
 
-// Tail reads a topic for many readers: those at the same place share one
-// fetch, and one that comes a little later is given what another fetched just
-// before. It keeps no position of anybody and is safe for concurrent use.
+// Tail reads topics for many readers: those at the same place share one fetch,
+// and one that comes a little later is given what another fetched just before.
+// It keeps no position of anybody and is safe for concurrent use.
 type Tail struct {
-	client  *Client
-	fetcher *Fetcher
-	config  TailConfig
-	base    context.Context // ends with Close
-	cancel  context.CancelCauseFunc
+	client *Client
+	config TailConfig
+	base   context.Context // ends with Close
+	cancel context.CancelCauseFunc
 
-	mu      sync.Mutex
-	flights map[PartitionOffset]*flight
-	chunks  map[int32][]*chunk // of a partition, by their first offset
-	queue   []*chunk           // all of them, the oldest first
-	held    int                // bytes of all of them
+	mu       sync.Mutex
+	fetchers map[string]*Fetcher // by topic
+	flights  map[topicPlace]*flight
+	chunks   map[topicPartition][]*chunk // by their first offset
+	queue    []*chunk                    // all of them, the oldest first
+	held     int                         // bytes of all of them
+}
+
+// topicPlace is a place in one of the topics.
+type topicPlace struct {
+	topicPartition
+	offset int64
 }
 
 // chunk is what one fetch brought, kept for others. It holds the lease.
 type chunk struct {
-	from  int64 // where the fetch began
-	part  FetchedPartition
-	lease *lease
-	bytes int
-	taken time.Time
+	topicPlace // where the fetch began
+	part       FetchedPartition
+	lease      *lease
+	bytes      int
+	taken      time.Time
 }
 
 // flight is a fetch that several readers wait for. Tail.mu guards it until
@@ -74,26 +82,27 @@ func (c *Client) NewTail(cfg TailConfig) *Tail {
 		cfg.Keep = defaultTailKeep
 	}
 	t := &Tail{
-		client: c, fetcher: c.NewFetcher(cfg.FetcherConfig), config: cfg,
-		flights: make(map[PartitionOffset]*flight), chunks: make(map[int32][]*chunk),
+		client: c, config: cfg,
+		fetchers: make(map[string]*Fetcher), flights: make(map[topicPlace]*flight), chunks: make(map[topicPartition][]*chunk),
 	}
 	t.base, t.cancel = context.WithCancelCause(c.base)
 	return t
 }
 
-// Fetch reads on from one place, as Fetcher.Fetch does: the caller releases
-// what it returns, whoever fetched it.
-func (t *Tail) Fetch(ctx context.Context, at PartitionOffset) (*Fetched, error) {
-	if err := checkPlaces(t.config.Topic, []PartitionOffset{at}); err != nil {
+// Fetch reads on from one place of a topic, as Fetcher.Fetch does: the caller
+// releases what it returns, whoever fetched it.
+func (t *Tail) Fetch(ctx context.Context, topic string, from PartitionOffset) (*Fetched, error) {
+	if err := checkPlaces(topic, []PartitionOffset{from}); err != nil {
 		return nil, err
 	}
+	at := topicPlace{topicPartition{topic, from.Partition}, from.Offset}
 	t.mu.Lock()
 	if err := t.base.Err(); err != nil {
 		t.mu.Unlock()
-		return nil, fmt.Errorf("kafkalog: reading %s: the tail was closed: %w", t.config.Topic, net.ErrClosed)
+		return nil, fmt.Errorf("kafkalog: reading %s: the tail was closed: %w", topic, net.ErrClosed)
 	}
 	if c := t.find(at); c != nil {
-		got := t.view(c, at.Offset)
+		got := t.view(c, at.offset)
 		t.client.metrics.tailShared.Inc()
 		t.mu.Unlock()
 		return got, nil
@@ -104,8 +113,9 @@ func (t *Tail) Fetch(ctx context.Context, at PartitionOffset) (*Fetched, error) 
 }
 
 // ReadRange is Client.ReadRange through the tail.
-func (t *Tail) ReadRange(ctx context.Context, partition int32, from, to int64, fn func(FetchedRecord) error) error {
-	return t.client.readRange(ctx, topicPartition{t.config.Topic, partition}, from, to, t.Fetch, fn)
+func (t *Tail) ReadRange(ctx context.Context, topic string, partition int32, from, to int64, fn func(FetchedRecord) error) error {
+	fetch := func(ctx context.Context, at PartitionOffset) (*Fetched, error) { return t.Fetch(ctx, topic, at) }
+	return t.client.readRange(ctx, topicPartition{topic, partition}, from, to, fetch, fn)
 }
 
 // Close ends the fetches in progress and lets go of what is kept. What readers
@@ -120,20 +130,25 @@ func (t *Tail) Close() {
 }
 
 // find is the chunk that holds an offset, nil if there is none.
-func (t *Tail) find(at PartitionOffset) *chunk {
+func (t *Tail) find(at topicPlace) *chunk {
 	now := t.client.now()
 	for len(t.queue) > 0 && now.Sub(t.queue[0].taken) > t.config.Keep {
 		t.evict()
 	}
-	of := t.chunks[at.Partition]
-	i, exact := slices.BinarySearchFunc(of, at.Offset, func(c *chunk, offset int64) int { return cmp.Compare(c.from, offset) })
+	of := t.chunks[at.topicPartition]
+	i, exact := search(of, at.offset)
 	if !exact {
 		i--
 	}
-	if i < 0 || at.Offset >= of[i].part.Next {
+	if i < 0 || at.offset >= of[i].part.Next {
 		return nil
 	}
 	return of[i]
+}
+
+// search finds the chunk that begins at an offset, or where it would be.
+func search(of []*chunk, offset int64) (int, bool) {
+	return slices.BinarySearchFunc(of, offset, func(c *chunk, offset int64) int { return cmp.Compare(c.offset, offset) })
 }
 
 // view is what a chunk holds from an offset on, held once more.
@@ -151,21 +166,32 @@ func (t *Tail) share(c *chunk, from int64) *Fetched {
 }
 
 // board joins the fetch from this place, or starts it.
-func (t *Tail) board(at PartitionOffset) *flight {
+func (t *Tail) board(at topicPlace) *flight {
 	f := t.flights[at]
 	if f != nil {
 		t.client.metrics.tailShared.Inc()
 	} else {
 		f = &flight{done: make(chan struct{})}
 		t.flights[at] = f
-		go t.fly(f, at)
+		go t.fly(f, t.fetcher(at.topic), at)
 	}
 	f.waiting++
 	return f
 }
 
-func (t *Tail) fly(f *flight, at PartitionOffset) {
-	got, err := t.fetcher.Fetch(t.base, at)
+// fetcher of a topic. There is one for each that was ever read, which are
+// those that the catalogue names.
+func (t *Tail) fetcher(topic string) *Fetcher {
+	f := t.fetchers[topic]
+	if f == nil {
+		f = t.client.NewFetcher(FetcherConfig{Topic: topic, MaxBytes: t.config.FetchBytes, MaxWait: t.config.MaxWait})
+		t.fetchers[topic] = f
+	}
+	return f
+}
+
+func (t *Tail) fly(f *flight, by *Fetcher, at topicPlace) {
+	got, err := by.Fetch(t.base, PartitionOffset{at.partition, at.offset})
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer close(f.done)
@@ -174,9 +200,9 @@ func (t *Tail) fly(f *flight, at PartitionOffset) {
 		f.err = err
 		return
 	}
-	f.result = t.pack(got, at.Offset)
+	f.result = t.pack(got, at)
 	f.result.lease.holders.Add(int32(f.waiting))
-	if f.result.part.Next > at.Offset && t.base.Err() == nil {
+	if f.result.part.Next > at.offset && t.base.Err() == nil {
 		t.keep(f.result)
 		return
 	}
@@ -185,7 +211,7 @@ func (t *Tail) fly(f *flight, at PartitionOffset) {
 
 // await returns what a flight brought. One whose time ends is told that there
 // was nothing; the others go on waiting.
-func (t *Tail) await(ctx context.Context, f *flight, at PartitionOffset) (*Fetched, error) {
+func (t *Tail) await(ctx context.Context, f *flight, at topicPlace) (*Fetched, error) {
 	enough, cancel := soonBefore(ctx)
 	defer cancel()
 	select {
@@ -196,19 +222,19 @@ func (t *Tail) await(ctx context.Context, f *flight, at PartitionOffset) (*Fetch
 		landed := f.result
 		t.mu.Unlock()
 		if landed != nil {
-			return t.share(landed, at.Offset), nil
+			return t.share(landed, at.offset), nil
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("kafkalog: reading %s: %w", t.config.Topic, context.Cause(ctx))
+			return nil, fmt.Errorf("kafkalog: reading %s: %w", at.topic, context.Cause(ctx))
 		}
 		l := t.client.buffers.lease()
-		l.partitions = append(l.partitions, FetchedPartition{Partition: at.Partition, Start: -1, Stable: -1, High: -1, Next: at.Offset})
+		l.partitions = append(l.partitions, FetchedPartition{Partition: at.partition, Start: -1, Stable: -1, High: -1, Next: at.offset})
 		return &Fetched{Partitions: l.partitions, buffers: t.client.buffers, lease: l}, nil
 	}
 	if f.err != nil {
 		return nil, f.err
 	}
-	return t.share(f.result, at.Offset), nil
+	return t.share(f.result, at.offset), nil
 }
 
 // soonBefore ends a little before ctx does: nothing to read is an answer, not a
@@ -223,13 +249,13 @@ func soonBefore(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // keep puts a chunk where others find it, and lets go of the oldest ones.
 func (t *Tail) keep(c *chunk) {
-	of := t.chunks[c.part.Partition]
-	i, exact := slices.BinarySearchFunc(of, c.from, func(c *chunk, offset int64) int { return cmp.Compare(c.from, offset) })
+	of := t.chunks[c.topicPartition]
+	i, exact := search(of, c.offset)
 	if exact { // it was too old, or held less
 		t.drop(of[i])
-		of = t.chunks[c.part.Partition]
+		of = t.chunks[c.topicPartition]
 	}
-	t.chunks[c.part.Partition] = slices.Insert(of, i, c)
+	t.chunks[c.topicPartition] = slices.Insert(of, i, c)
 	t.queue = append(t.queue, c)
 	t.held += c.bytes
 	t.client.metrics.tailBytes.Add(float64(c.bytes))
@@ -248,9 +274,9 @@ func (t *Tail) drop(c *chunk) {
 	} else {
 		t.queue = slices.Delete(t.queue, i, i+1)
 	}
-	of := t.chunks[c.part.Partition]
+	of := t.chunks[c.topicPartition]
 	i := slices.Index(of, c)
-	t.chunks[c.part.Partition] = slices.Delete(of, i, i+1)
+	t.chunks[c.topicPartition] = slices.Delete(of, i, i+1)
 	t.held -= c.bytes
 	t.client.metrics.tailBytes.Sub(float64(c.bytes))
 	t.client.buffers.release(c.lease)
@@ -258,8 +284,8 @@ func (t *Tail) drop(c *chunk) {
 
 // pack makes a chunk of what was fetched. Little in large buffers is copied:
 // the buffers are worth more in the pool.
-func (t *Tail) pack(got *Fetched, from int64) *chunk {
-	c := &chunk{from: from, part: got.Partitions[0], lease: got.lease, taken: t.client.now()}
+func (t *Tail) pack(got *Fetched, from topicPlace) *chunk {
+	c := &chunk{topicPlace: from, part: got.Partitions[0], lease: got.lease, taken: t.client.now()}
 	used := 0
 	for i := range c.part.Records {
 		used += recordBytes(&c.part.Records[i])
@@ -302,16 +328,20 @@ func (p *buffers) clone(records []FetchedRecord, size int) ([]FetchedRecord, *le
 		block = append(block, v...)
 		return block[at:len(block):len(block)]
 	}
+	count := 0
+	for i := range records {
+		count += len(records[i].Headers)
+	}
+	l.headers = make([]Header, 0, count)
 	l.records = make([]FetchedRecord, len(records))
 	for i := range records {
 		r := records[i]
 		r.Key, r.Value = copied(r.Key), copied(r.Value)
-		if len(r.Headers) > 0 {
-			headers := make([]Header, len(r.Headers))
-			for h := range headers {
-				headers[h] = Header{r.Headers[h].Key, copied(r.Headers[h].Value)}
+		if at := len(l.headers); len(r.Headers) > 0 {
+			for _, h := range r.Headers {
+				l.headers = append(l.headers, Header{h.Key, copied(h.Value)})
 			}
-			r.Headers = headers
+			r.Headers = l.headers[at:len(l.headers):len(l.headers)]
 		}
 		l.records[i] = r
 	}

@@ -26,7 +26,7 @@ func TestTailIsShared(t *testing.T) {
 		topic := create(t, c, 1)
 		p := producer(t, c, ProducerConfig{})
 		requests := counting(cluster, kmsg.Fetch)
-		tail := c.NewTail(TailConfig{FetcherConfig: FetcherConfig{Topic: topic, MaxWait: 5 * time.Second}})
+		tail := c.NewTail(TailConfig{MaxWait: 5 * time.Second})
 		const batches, each = 40, 25
 		// Every reader has a batch before the next one is written: the tail is hot.
 		var all sync.WaitGroup
@@ -35,7 +35,7 @@ func TestTailIsShared(t *testing.T) {
 			all.Go(func() {
 				next := int64(0)
 				for n := range batches {
-					if err := readBatch(tail, &next, n, each); err != nil {
+					if err := readBatch(tail, topic, &next, n, each); err != nil {
 						t.Error(err)
 						return
 					}
@@ -64,9 +64,9 @@ func TestTailIsShared(t *testing.T) {
 }
 
 // readBatch reads until it has one batch whole.
-func readBatch(tail *Tail, next *int64, batch, each int) error {
+func readBatch(tail *Tail, topic string, next *int64, batch, each int) error {
 	for n := 0; n < each; {
-		got, err := tail.Fetch(context.Background(), PartitionOffset{0, *next})
+		got, err := tail.Fetch(context.Background(), topic, PartitionOffset{0, *next})
 		if err != nil {
 			return err
 		}
@@ -92,12 +92,12 @@ func TestTailLeases(t *testing.T) {
 	mustSend(t, producer(t, c, ProducerConfig{Compression: "none"}), []Record{
 		{Topic: topic, Value: value}, {Topic: topic, Value: []byte("second"), Headers: []Header{{"h", []byte("1")}}},
 	})
-	tail := c.NewTail(TailConfig{FetcherConfig: FetcherConfig{Topic: topic}})
-	a, err := tail.Fetch(t.Context(), PartitionOffset{})
+	tail := c.NewTail(TailConfig{})
+	a, err := tail.Fetch(t.Context(), topic, PartitionOffset{})
 	must(t, "Fetch", err)
-	b, err := tail.Fetch(t.Context(), PartitionOffset{})
+	b, err := tail.Fetch(t.Context(), topic, PartitionOffset{})
 	must(t, "Fetch", err)
-	second, err := tail.Fetch(t.Context(), PartitionOffset{0, 1})
+	second, err := tail.Fetch(t.Context(), topic, PartitionOffset{0, 1})
 	must(t, "Fetch", err)
 	if r := second.Partitions[0].Records; len(r) != 1 || string(r[0].Value) != "second" || second.Partitions[0].Next != 2 {
 		t.Errorf("from the middle: %d records, next %d", len(r), second.Partitions[0].Next)
@@ -120,7 +120,7 @@ func TestTailLeases(t *testing.T) {
 	if !bytes.Equal(kept, bytes.Repeat([]byte{poison}, len(kept))) {
 		t.Error("what everybody released is not reused")
 	}
-	if _, err := tail.Fetch(t.Context(), PartitionOffset{}); !errors.Is(err, net.ErrClosed) {
+	if _, err := tail.Fetch(t.Context(), topic, PartitionOffset{}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Fetch after Close: %v", err)
 	}
 }
@@ -141,11 +141,11 @@ func TestTailForgets(t *testing.T) {
 	}
 	clock.now = time.Now()
 	c.now = func() time.Time { clock.Lock(); defer clock.Unlock(); return clock.now }
-	tail := c.NewTail(TailConfig{FetcherConfig: FetcherConfig{Topic: topic, MaxBytes: 150_000}, Bytes: 400_000})
+	tail := c.NewTail(TailConfig{FetchBytes: 150_000, Bytes: 400_000})
 	defer tail.Close()
 	requests := counting(cluster, kmsg.Fetch)
 	read := func(from, to int64) {
-		err := tail.ReadRange(t.Context(), 0, from, to, func(r FetchedRecord) error {
+		err := tail.ReadRange(t.Context(), topic, 0, from, to, func(r FetchedRecord) error {
 			if want := fmt.Sprintf("%d", r.Offset); string(r.Key) != want {
 				return fmt.Errorf("%q at %d", r.Key, r.Offset)
 			}
@@ -181,11 +181,11 @@ func TestTailGivesUp(t *testing.T) {
 	t.Parallel()
 	c := open(t, startCluster(t).ListenAddrs())
 	topic := create(t, c, 1)
-	tail := c.NewTail(TailConfig{FetcherConfig: FetcherConfig{Topic: topic, MaxWait: 20 * time.Second}})
+	tail := c.NewTail(TailConfig{MaxWait: 20 * time.Second})
 	defer tail.Close()
 	patient := make(chan string, 1)
 	go func() {
-		got, err := tail.Fetch(context.Background(), PartitionOffset{})
+		got, err := tail.Fetch(context.Background(), topic, PartitionOffset{})
 		if err != nil {
 			patient <- err.Error()
 			return
@@ -193,9 +193,9 @@ func TestTailGivesUp(t *testing.T) {
 		patient <- fmt.Sprint(len(got.Partitions[0].Records))
 		got.Release()
 	}()
-	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	got, err := tail.Fetch(soon, PartitionOffset{})
+	got, err := tail.Fetch(soon, topic, PartitionOffset{})
 	must(t, "Fetch with little time", err)
 	if part := got.Partitions[0]; len(part.Records) != 0 || part.Next != 0 || part.Stable != -1 {
 		t.Errorf("%+v", part)
@@ -203,17 +203,17 @@ func TestTailGivesUp(t *testing.T) {
 	got.Release()
 	gone, cancelGone := context.WithCancel(t.Context())
 	cancelGone()
-	if _, err := tail.Fetch(gone, PartitionOffset{}); !errors.Is(err, context.Canceled) {
+	if _, err := tail.Fetch(gone, topic, PartitionOffset{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Fetch of a caller that is gone: %v", err)
 	}
 	mustSend(t, producer(t, c, ProducerConfig{}), numbered(topic, 0, 0, 3))
 	if n := <-patient; n != "3" {
 		t.Errorf("the patient reader got %s", n)
 	}
-	if _, err := tail.Fetch(t.Context(), PartitionOffset{0, 99}); err == nil {
+	if _, err := tail.Fetch(t.Context(), topic, PartitionOffset{0, 99}); err == nil {
 		t.Error("an offset beyond the end was accepted")
 	}
-	if _, err := tail.Fetch(t.Context(), PartitionOffset{0, -1}); err == nil {
+	if _, err := tail.Fetch(t.Context(), topic, PartitionOffset{0, -1}); err == nil {
 		t.Error("an offset below zero was accepted")
 	}
 }
@@ -225,9 +225,10 @@ func TestStalledReader(t *testing.T) {
 	cluster := startCluster(t, kfake.SyntheticFetch(kfake.SyntheticBatch{Records: 1000, RecordBytes: 1000}))
 	c := open(t, cluster.ListenAddrs())
 	c.buffers.poison = false
-	tail := c.NewTail(TailConfig{FetcherConfig: FetcherConfig{Topic: create(t, c, 1), MaxBytes: 256 << 10}, Bytes: bound})
+	topic := create(t, c, 1)
+	tail := c.NewTail(TailConfig{FetchBytes: 256 << 10, Bytes: bound})
 	defer tail.Close()
-	stalled, err := tail.Fetch(t.Context(), PartitionOffset{})
+	stalled, err := tail.Fetch(t.Context(), topic, PartitionOffset{})
 	must(t, "Fetch", err)
 	kept := bytes.Clone(stalled.Partitions[0].Records[0].Value)
 	held := func() uint64 {
@@ -238,7 +239,7 @@ func TestStalledReader(t *testing.T) {
 	}
 	before, most, read := held(), uint64(0), 0
 	for next := int64(0); read < 15*bound; {
-		got, err := tail.Fetch(t.Context(), PartitionOffset{0, next})
+		got, err := tail.Fetch(t.Context(), topic, PartitionOffset{0, next})
 		must(t, "Fetch", err)
 		next = got.Partitions[0].Next
 		read += 1000 * len(got.Partitions[0].Records)
