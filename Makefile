@@ -29,7 +29,7 @@ e2e: ## Run the tests that build and start the hub, kill it, and plant faults in
 	$(GO) test -tags=e2e -timeout 20m ./internal/mutants
 
 test-policies: ## Compare the policy engine with its reference interpreter on 100,000 worlds (WORLDS, in hundreds)
-	HUB_WORLDS=$(WORLDS) GOGC=400 $(GO) test -timeout 30m -run 'TestReference|TestWhoEqualsBruteForce' ./policies
+	HUB_WORLDS=$(WORLDS) GOGC=400 $(GO) test -timeout 60m -run 'TestReference|TestWhoEqualsBruteForce' ./policies
 
 test-live: clients ## Run the tests against real engines and the clients of others (see .ci/run for what they need)
 	$(GO) test -tags=live,e2e -timeout 20m -run 'Live' ./internal/redis ./cmd/...

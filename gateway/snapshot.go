@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,9 @@ type Composer struct {
 	Logger     *slog.Logger
 
 	last atomic.Pointer[composed]
+
+	admitting sync.Mutex
+	admission *admission // of the last state
 }
 
 // composed is a snapshot and what it was made of.
@@ -84,7 +88,11 @@ func (c *Composer) compose(state *control.State, keys []receipt.CursorKey, now t
 			out.until = notAfter
 		}
 	}
-	if adopted, held := state.Policy().Policy, snap.Policies.Version(); adopted != held {
+	held := snap.Policies.Version()
+	with := c.admitted(state)
+	snap.Catalogue, snap.Policies = with.catalogue, with.policies
+	snap.Trust = snap.Trust.Naming(c.Region, with.own(c.Region)...)
+	if adopted := state.Policy().Policy; adopted != held {
 		out.err = problem.New(problem.PolicyNotAdopted, "adopted is %q, this replica holds %s", adopted, held)
 	}
 	return out

@@ -93,7 +93,7 @@ func (l *loader) taken(doc *yamlfile.Document, id string) bool {
 // join adds an agreement to those of its pair. Two that are in force on the
 // same day for the same purpose are refused: nobody could say which applies.
 func (l *loader) join(a *Agreement, fault func(string, ...any)) {
-	others := l.set.byPair[a.pair()]
+	others := slices.Clone(l.set.byPair[a.pair()]) // a set that is extended keeps its own
 	if len(others) == maxOfPair {
 		fault(fmt.Sprintf("more than %d agreements for the same consumer, product and provider: remove old ones", maxOfPair))
 		return

@@ -60,6 +60,7 @@ type Set struct {
 	// agreements: who was given access may know what it was to.
 	emergencyPairs map[pair]bool
 	version        string
+	fits           Fits
 }
 
 // Load reads rules/*.yaml, agreements/*.yaml and emergencies/*.yaml of a
@@ -73,7 +74,7 @@ func Load(dir fs.FS, cat *catalogue.Catalogue, fits Fits) (*Set, error) {
 		return nil, fmt.Errorf("set up the environment of conditions: %w", err)
 	}
 	l := newLoader(cat, names, e)
-	l.fits = fits
+	l.fits, l.set.fits = fits, fits
 	rules, agreements, emergencies := l.list(dir, rulesDir), l.list(dir, agreementsDir), l.list(dir, emergenciesDir)
 	if len(rules)+len(agreements) == 0 && len(l.faults) == 0 {
 		l.faults = append(l.faults, yamlfile.Fault{File: ".", Text: "there are no policies here: rules/*.yaml and agreements/*.yaml"})
@@ -155,11 +156,17 @@ func (l *loader) list(dir fs.FS, folder string) []string {
 // read reads a file into a shape; at reads the times in it: days of a term,
 // instants of an emergency.
 func (l *loader) read(dir fs.FS, file string, shape any, at func(string) (time.Time, error)) (*yamlfile.Document, bool) {
-	doc, faults := yamlfile.Read(dir, file, shape, yamlfile.Text(redact.Parse), yamlfile.Text(redact.ParseSensitivity),
-		yamlfile.Text(parseEffect), yamlfile.Text(ParseDelivery), yamlfile.Text(at))
+	doc, faults := yamlfile.Read(dir, file, shape, scalars(at)...)
 	l.faults = append(l.faults, faults...)
 	l.canonical = append(l.canonical, doc.Canonical())
 	return doc, len(faults) == 0
+}
+
+// scalars are the texts that stand for values; at reads the times.
+func scalars(at func(string) (time.Time, error)) []yamlfile.Scalar {
+	return []yamlfile.Scalar{
+		yamlfile.Text(redact.Parse), yamlfile.Text(redact.ParseSensitivity), yamlfile.Text(parseEffect), yamlfile.Text(ParseDelivery), yamlfile.Text(at),
+	}
 }
 
 // version covers the content of all files and the catalogue, and neither the

@@ -41,7 +41,9 @@ type certified struct {
 // startControl opens the control log, gives the orders that a hub begins with,
 // and follows the log from then on.
 func (p *province) startControl(ctx context.Context, started *gateway.Snapshot, vouching *vault.Identity) (*control.Log, *gateway.Composer, error) {
+	var composer *gateway.Composer
 	log, err := control.Open(ctx, control.Config{
+		Check: func(s *control.State) error { return composer.Check(s) },
 		Kafka: p.kafka, Now: time.Now, Logger: p.logger,
 		Rules: control.Rules{Region: p.region, Roots: started.Trust.Roots(p.region), OpenBundle: func(compact, region string, at time.Time) (int64, error) {
 			b, err := p.openBundle(compact, region, at)
@@ -55,8 +57,8 @@ func (p *province) startControl(ctx context.Context, started *gateway.Snapshot, 
 		return nil, nil, err
 	}
 	p.closing("control log of "+p.region, log.Close)
+	composer = &gateway.Composer{Region: p.region, Started: *started, State: log.State, Now: time.Now, Logger: p.logger, Open: p.openBundle}
 	p.background(log.Run, func(ctx context.Context) { p.announce(ctx, log, vouching) })
-	composer := &gateway.Composer{Region: p.region, Started: *started, State: log.State, Now: time.Now, Logger: p.logger, Open: p.openBundle}
 	return log, composer, p.firstOrders(ctx, log)
 }
 

@@ -143,6 +143,18 @@ func (cmd *controlStatusCommand) Run(s *streams) error {
 			row(list.what, x.Subject, x.Effect.String(), shownTime(x.Since), shortName(x.By), x.Reason)
 		}
 	}
+	for _, list := range []struct {
+		what, is string
+		of       []control.Admission
+	}{{"participant", "admitted", v.Admitted}, {"agreement", "admitted", v.Agreed}, {"agreement", "proposed", v.Drafts}} {
+		for _, a := range list.of {
+			by := shortName(a.By)
+			if a.ApprovedBy != "" {
+				by += ", " + shortName(a.ApprovedBy)
+			}
+			row(list.what, a.Subject, list.is+" as "+a.Order, shownTime(a.Since), by, a.Reason)
+		}
+	}
 	for _, b := range v.Bundles {
 		row("trust bundle", b.Region, fmt.Sprintf("version %d", b.Version), shownTime(b.Since), shortName(b.By), "")
 	}
@@ -170,12 +182,13 @@ func shortName(id string) string {
 
 type controlOrderCommand struct {
 	operator
-	Kind    string `arg:"" help:"${orders}"`
-	Subject string `arg:"" optional:"" help:"The participant, the agreement, the certificate (its thumbprint or a PEM file), the region of a bundle, the version of policies (default: of those given with --policies or of this build), or the order to approve."`
-	Reason  string `required:"" help:"Why, for whoever asks later."`
-	Bundle  string `placeholder:"FILE" help:"The signed trust bundle to adopt."`
-	Dir     string `name:"policies" placeholder:"DIR" help:"Propose the rules and agreements of this directory."`
-	Yes     bool   `help:"Give an order that is for good. Without it such an order is only shown."`
+	Kind     string `arg:"" help:"${orders}"`
+	Subject  string `arg:"" optional:"" help:"The participant, the agreement, the certificate (its thumbprint or a PEM file), the region of a bundle, the version of policies (default: of those given with --policies or of this build), or the order to approve."`
+	Reason   string `required:"" help:"Why, for whoever asks later."`
+	Bundle   string `placeholder:"FILE" help:"The signed trust bundle to adopt."`
+	Document string `placeholder:"FILE" help:"The entry of the participant to admit, or the agreement to propose, in YAML as in the catalogue or under agreements/."`
+	Dir      string `name:"policies" placeholder:"DIR" help:"Propose the rules and agreements of this directory."`
+	Yes      bool   `help:"Give an order that is for good. Without it such an order is only shown."`
 }
 
 // Run signs and submits. What cannot be undone is only shown until --yes.
@@ -221,12 +234,9 @@ func (cmd *controlOrderCommand) Run(s *streams) error {
 func (cmd *controlOrderCommand) order(kind control.Kind) (control.Order, error) {
 	o := control.Order{Kind: kind, Region: cmd.Region, Subject: cmd.Subject, Reason: cmd.Reason}
 	switch {
-	case kind == control.AdoptBundle:
-		text, err := os.ReadFile(cmd.Bundle)
-		if err != nil {
-			return o, problem.Wrap(problem.ConfigInvalid, err, "--bundle: %v", err)
-		}
-		o.Bundle = string(bytes.TrimSpace(text))
+	case kind == control.AdoptBundle || kind == control.AdmitParticipant || kind == control.ProposeAgreement:
+		err := cmd.attach(&o)
+		return o, err
 	case kind == control.ProposePolicy && cmd.Subject == "":
 		set, err := loadPolicySet(cmd.Dir)
 		if err != nil {
@@ -249,6 +259,24 @@ func (cmd *controlOrderCommand) order(kind control.Kind) (control.Order, error) 
 		o.Subject = jws.KeyID(leaf)
 	}
 	return o, nil
+}
+
+// attach reads what the order carries.
+func (cmd *controlOrderCommand) attach(o *control.Order) error {
+	flag, file := "--document", cmd.Document
+	if o.Kind == control.AdoptBundle {
+		flag, file = "--bundle", cmd.Bundle
+	}
+	text, err := os.ReadFile(file) //nolint:gosec // the user names the file
+	if err != nil {
+		return problem.Wrap(problem.ConfigInvalid, err, "%s: %v", flag, err)
+	}
+	if o.Kind == control.AdoptBundle {
+		o.Bundle = string(bytes.TrimSpace(text))
+	} else {
+		o.Document = string(text)
+	}
+	return nil
 }
 
 // orderKinds lists the kinds for people.

@@ -23,10 +23,14 @@
 // A replica that has not seen the end of the log for five seconds answers
 // problem.ControlStale instead of deciding on old orders (invariant 3).
 //
+// Participants and agreements that come by order, beside those of the files, are
+// documents in the state; package gateway loads them into its snapshots.
+//
 //	order.go    the shape of an order, and its checks
 //	duty.go     who may order what
 //	state.go    what requests ask of the state
 //	fold.go     the reducer
+//	admit.go    of participants and agreements that are admitted
 //	log.go      following the topic
 //	submit.go   writing an order and waiting for what became of it
 package control

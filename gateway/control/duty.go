@@ -30,9 +30,12 @@ func dutyOf(kind Kind) spiffe.Duty {
 // Audit is in none: who looks at the others changes nothing.
 func Kinds() []KindDuty {
 	return []KindDuty{
+		{AdmitParticipant, spiffe.Administration, false},
 		{SuspendParticipant, spiffe.Security, false},
 		{ResumeParticipant, spiffe.Security, false},
 		{RemoveParticipant, spiffe.Administration, true},
+		{ProposeAgreement, spiffe.Security, false},
+		{ApproveAgreement, spiffe.Security, false},
 		{SuspendAgreement, spiffe.Security, false},
 		{ResumeAgreement, spiffe.Security, false},
 		{EndAgreement, spiffe.Administration, true},

@@ -141,7 +141,7 @@ func (c *change) apply() error {
 	case ResumeAgreement:
 		return c.stand(s.agreements, Suspended, Good)
 	case EndAgreement:
-		return c.end(s.agreements)
+		return c.endAgreement()
 	case RevokeCertificate:
 		return c.end(s.certificates)
 	default:
@@ -154,6 +154,12 @@ func (c *change) adopt() error {
 	switch c.order.Kind {
 	case AdoptBundle:
 		return c.bundle()
+	case AdmitParticipant:
+		return c.admitParticipant()
+	case ProposeAgreement:
+		return c.proposeAgreement()
+	case ApproveAgreement:
+		return c.approveAgreement()
 	case ProposePolicy:
 		return c.propose()
 	case ApprovePolicy:

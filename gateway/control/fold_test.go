@@ -97,8 +97,11 @@ func order(kind control.Kind, subject string, at time.Time) *control.Order {
 		panic(err)
 	}
 	o := &control.Order{ID: id.String(), Kind: kind, Region: region, At: at, Subject: subject, Reason: "案件编号 2026-17"}
-	if kind == control.AnnounceKey {
+	switch kind {
+	case control.AnnounceKey:
 		o.Reason = ""
+	case control.AdmitParticipant, control.ProposeAgreement:
+		o.Document = "id: " + subject
 	}
 	return o
 }
@@ -342,7 +345,7 @@ func TestSameStateFromAnyCut(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 1))
 	l := &log{office: newOffice(t)}
-	randomOrders(l, random, 100)
+	randomOrders(l, random, 150)
 	whole, outcomes := l.rules.Fold(&control.State{}, l.entries)
 	took := 0
 	for _, o := range outcomes {
@@ -350,7 +353,7 @@ func TestSameStateFromAnyCut(t *testing.T) {
 			took++
 		}
 	}
-	if took < 10 || took > 90 {
+	if took < 10 || took > 140 {
 		t.Errorf("seed %d: %d of %d orders took effect: the test proves little", seed, took, len(outcomes))
 	}
 	for range 8 {
@@ -373,10 +376,10 @@ func TestSameStateFromAnyCut(t *testing.T) {
 func randomOrders(l *log, random *rand.Rand, n int) {
 	kinds := []control.Kind{
 		control.SuspendParticipant, control.ResumeParticipant, control.RemoveParticipant, control.SuspendAgreement, control.ResumeAgreement,
-		control.EndAgreement, control.RevokeCertificate, control.AdoptBundle, control.ProposePolicy, control.ApprovePolicy, control.AnnounceKey, control.RevokeToken,
+		control.AdmitParticipant, control.ProposeAgreement, control.ApproveAgreement, control.EndAgreement, control.RevokeCertificate, control.AdoptBundle, control.ProposePolicy, control.ApprovePolicy, control.AnnounceKey, control.RevokeToken,
 	}
 	signers := []spiffe.Name{admin, liang, zheng, liang, zheng, gateway, auditor}
-	proposals := []string{}
+	proposals, drafts := []string{}, []string{}
 	for range n {
 		kind, who := kinds[random.IntN(len(kinds))], signers[random.IntN(len(signers))]
 		o := order(kind, "", l.at())
@@ -385,6 +388,16 @@ func randomOrders(l *log, random *rand.Rand, n int) {
 			o.Subject = jws.KeyID(l.authority.Issue(system).Chain[0])
 		case control.AdoptBundle:
 			o.Subject, o.Bundle = "510000", "v"+string(rune('0'+random.IntN(10)))
+		case control.AdmitParticipant:
+			o.Subject, o.Document = []string{"a", "b", "e"}[random.IntN(3)], "id: x"
+		case control.ProposeAgreement:
+			o.Subject, o.Document = []string{"a", "b", "e", "f"}[random.IntN(4)], "id: y"
+			drafts = append(drafts, o.ID)
+		case control.ApproveAgreement:
+			o.Subject = o.ID
+			if len(drafts) > 0 {
+				o.Subject = drafts[random.IntN(len(drafts))]
+			}
 		case control.ProposePolicy:
 			o.Subject = []string{policyA, policyB}[random.IntN(2)]
 			proposals = append(proposals, o.ID)

@@ -26,12 +26,16 @@ func Topic(region string, replicas int) kafkalog.Topic {
 	}
 }
 
-// Config is what a log is made of; all of it is required, but Outcome.
+// Config is what a log is made of; all of it is required, but Outcome and Check.
 type Config struct {
-	Kafka   *kafkalog.Client
-	Rules   Rules
-	Now     func() time.Time
-	Logger  *slog.Logger
+	Kafka  *kafkalog.Client
+	Rules  Rules
+	Now    func() time.Time
+	Logger *slog.Logger
+	// Check is asked what an order would come to before it is written: what a
+	// replica can tell and the fold, which is the same for all, cannot. Its
+	// error refuses the order.
+	Check   func(*State) error
 	Outcome func(*Outcome) // told of every order after the ones of the start; MUST NOT wait
 }
 

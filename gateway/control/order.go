@@ -24,10 +24,13 @@ type Kind string
 
 // The kinds of orders. See duty.go for who may give them.
 const (
+	AdmitParticipant   Kind = "participant_admit"
 	SuspendParticipant Kind = "participant_suspend"
 	ResumeParticipant  Kind = "participant_resume"
 	RemoveParticipant  Kind = "participant_remove" // for good
-	SuspendAgreement   Kind = "agreement_suspend"  // Order 809, art. 27
+	ProposeAgreement   Kind = "agreement_propose"
+	ApproveAgreement   Kind = "agreement_approve"
+	SuspendAgreement   Kind = "agreement_suspend" // Order 809, art. 27
 	ResumeAgreement    Kind = "agreement_resume"
 	EndAgreement       Kind = "agreement_end" // for good
 	RevokeCertificate  Kind = "certificate_revoke"
@@ -43,8 +46,8 @@ func (k Kind) byGateway() bool { return k == AnnounceKey || k == RevokeToken }
 
 // Order is what an operator signs. Subject is what it is about: a participant,
 // an agreement, the thumbprint of a certificate (x5t#S256), the version of a
-// set of policies ("sha256:…"), to approve, the id of the proposal, or the id
-// of a token.
+// set of policies ("sha256:…"), to approve, the id of the order that proposed,
+// or the id of a token.
 type Order struct {
 	ID      string    `json:"id"` // UUIDv7: the same order takes effect once
 	Kind    Kind      `json:"kind"`
@@ -53,7 +56,10 @@ type Order struct {
 	Subject string    `json:"subject,omitempty"`
 	Reason  string    `json:"reason,omitempty"` // for whoever asks later; no record content
 	Bundle  string    `json:"bundle,omitempty"` // a signed trust bundle
-	Until   time.Time `json:"until,omitzero"`   // when a revoked token ends by itself
+	// Document is the entry of a participant, or an agreement, in YAML: what
+	// would stand in the catalogue or in a file of the policies.
+	Document string    `json:"document,omitempty"`
+	Until    time.Time `json:"until,omitzero"` // when a revoked token ends by itself
 }
 
 // Sign gives the order its time and signs it with an operator's key. Its id
@@ -80,14 +86,16 @@ const (
 )
 
 var subjects = map[Kind]*regexp.Regexp{
+	AdmitParticipant:   participantID,
 	SuspendParticipant: participantID, ResumeParticipant: participantID, RemoveParticipant: participantID,
 	SuspendAgreement: agreementID, ResumeAgreement: agreementID, EndAgreement: agreementID,
 	RevokeCertificate: regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`),
 	ProposePolicy:     regexp.MustCompile(`^sha256:[0-9a-f]{64}$`),
 	ApprovePolicy:     uuidPattern,
 	RevokeToken:       uuidPattern,
-	AdoptBundle:       regexp.MustCompile(`^[0-9]{6}$`), // the province that it is of
-	AnnounceKey:       nil,
+	ProposeAgreement:  agreementID, ApproveAgreement: uuidPattern,
+	AdoptBundle: regexp.MustCompile(`^[0-9]{6}$`), // the province that it is of
+	AnnounceKey: nil,
 }
 
 var (
@@ -109,12 +117,26 @@ func (o *Order) Check() error {
 		return problem.New(problem.OrderInvalid, "it has no time")
 	case subject == nil && o.Subject != "" || subject != nil && !subject.MatchString(o.Subject):
 		return problem.New(problem.OrderInvalid, "%s: subject %q", o.Kind, shown(o.Subject))
-	case (o.Kind == AdoptBundle) != (o.Bundle != "") || len(o.Bundle) > maxBundle:
-		return problem.New(problem.OrderInvalid, "%s: a bundle of %d bytes", o.Kind, len(o.Bundle))
 	case (o.Kind == RevokeToken) == o.Until.IsZero():
 		return problem.New(problem.OrderInvalid, "%s: until is for tokens, and for each of them", o.Kind)
 	}
+	if err := o.checkAttached(); err != nil {
+		return err
+	}
 	return o.checkReason()
+}
+
+// checkAttached says that a bundle and a document are there where the kind has
+// one, and nowhere else.
+func (o *Order) checkAttached() error {
+	documented := o.Kind == AdmitParticipant || o.Kind == ProposeAgreement
+	switch {
+	case (o.Kind == AdoptBundle) != (o.Bundle != "") || len(o.Bundle) > maxBundle:
+		return problem.New(problem.OrderInvalid, "%s: a bundle of %d bytes", o.Kind, len(o.Bundle))
+	case documented != (o.Document != "") || len(o.Document) > maxBundle || !utf8.ValidString(o.Document):
+		return problem.New(problem.OrderInvalid, "%s: a document of %d bytes, at most %d of UTF-8", o.Kind, len(o.Document), maxBundle)
+	}
+	return nil
 }
 
 func isUUIDv7(s string) bool {

@@ -15,9 +15,11 @@ type State struct {
 	next         int64 // offset behind the last record folded
 	participants map[string]Standing
 	agreements   map[string]Standing
-	certificates map[string]Standing // revoked, by thumbprint
-	bundles      map[string]Bundle   // by the province they are of
-	proposals    map[string]Proposal // not yet approved, by the id of their order
+	certificates map[string]Standing  // revoked, by thumbprint
+	bundles      map[string]Bundle    // by the province they are of
+	proposals    map[string]Proposal  // not yet approved, by the id of their order
+	admitted     *Admitted            // replaced, never changed
+	drafts       map[string]Admission // agreements not yet approved, by the id of their order
 	policy       Adoption
 	keys         map[string]Key       // announced, by key id
 	tokens       map[string]time.Time // revoked, and when each ends by itself
@@ -159,15 +161,18 @@ func (s *State) Keys(at time.Time) []*x509.Certificate {
 
 // View is the state for people: what is not as it would be without orders.
 type View struct {
-	Offset       int64      `json:"offset"`
-	Policy       Adoption   `json:"policy"`
-	Proposals    []Proposal `json:"proposals"`
-	Participants []Standing `json:"participants"`
-	Agreements   []Standing `json:"agreements"`
-	Certificates []Standing `json:"revoked_certificates"`
-	Bundles      []Bundle   `json:"trust_bundles"`
-	Keys         int        `json:"keys"`
-	Tokens       int        `json:"revoked_tokens"`
+	Offset       int64       `json:"offset"`
+	Policy       Adoption    `json:"policy"`
+	Proposals    []Proposal  `json:"proposals"`
+	Admitted     []Admission `json:"admitted_participants"`
+	Agreed       []Admission `json:"admitted_agreements"`
+	Drafts       []Admission `json:"proposed_agreements"`
+	Participants []Standing  `json:"participants"`
+	Agreements   []Standing  `json:"agreements"`
+	Certificates []Standing  `json:"revoked_certificates"`
+	Bundles      []Bundle    `json:"trust_bundles"`
+	Keys         int         `json:"keys"`
+	Tokens       int         `json:"revoked_tokens"`
 }
 
 // View lists everything, each list in a fixed order.
@@ -178,6 +183,7 @@ func (s *State) View() View {
 		Participants: sorted(s.participants, bySubject), Agreements: sorted(s.agreements, bySubject),
 		Certificates: sorted(s.certificates, bySubject),
 		Bundles:      s.Bundles(),
+		Admitted:     append([]Admission{}, s.Admitted().Participants...), Agreed: append([]Admission{}, s.Admitted().Agreements...), Drafts: s.Drafts(),
 	}
 }
 
@@ -194,7 +200,7 @@ func (s *State) clone() *State {
 	c := *s
 	c.participants, c.agreements, c.certificates = grown(s.participants), grown(s.agreements), grown(s.certificates)
 	c.bundles, c.proposals, c.keys, c.orders = grown(s.bundles), grown(s.proposals), grown(s.keys), grown(s.orders)
-	c.tokens = grown(s.tokens)
+	c.tokens, c.drafts = grown(s.tokens), grown(s.drafts)
 	return &c
 }
 

@@ -27,7 +27,11 @@ func (l *Log) Submit(ctx context.Context, signed string) (Outcome, error) {
 	// The same fold, at the place where the order would lie: what a stranger
 	// sends does not fill the log.
 	at := l.Now()
-	if _, would := l.Rules.Fold(s, []Entry{{Offset: s.next, At: at, Order: signed}}); would[0].Err != nil {
+	next, would := l.Rules.Fold(s, []Entry{{Offset: s.next, At: at, Order: signed}})
+	if would[0].Err == nil && l.Check != nil {
+		would[0].Err = l.Check(next)
+	}
+	if would[0].Err != nil {
 		return would[0], would[0].Err
 	}
 	wait, err := l.await(signed)

@@ -26,15 +26,20 @@ import (
 // follow opens the control log and composes snapshots under it.
 func (r *rig) follow() {
 	r.t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		r.t.Fatal(err)
+	if r.bundleKey == nil {
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.bundleKey = private
 	}
-	r.bundleKey = private
+	public, _ := r.bundleKey.Public().(ed25519.PublicKey)
 	open := func(compact, of string, at time.Time) (*identity.Bundle, error) { // one key for both provinces
 		return identity.OpenBundle(compact, of, public, at)
 	}
+	var err error
 	r.control, err = control.Open(r.t.Context(), control.Config{
+		Check: func(s *control.State) error { return r.composer.Check(s) },
 		Kafka: r.kafka, Now: time.Now, Logger: slog.New(slog.NewTextHandler(r.logs, nil)),
 		Rules: control.Rules{Region: region, Roots: r.cq.Pool(), OpenBundle: func(compact, of string, at time.Time) (int64, error) {
 			b, err := open(compact, of, at)
@@ -99,16 +104,19 @@ var (
 	zhou  = spiffe.Name{Region: region, Role: spiffe.Operator, Duty: spiffe.Audit, System: "zhou"}
 )
 
-// signedOrder is an order by a signer whose certificate is made for it.
-func (r *rig) signedOrder(who spiffe.Name, kind control.Kind, subject, bundle string) (signed, id string) {
+// signedOrder is an order by a signer whose certificate is made for it; a
+// bundle or a document is attached.
+func (r *rig) signedOrder(who spiffe.Name, kind control.Kind, subject, attached string) (signed, id string) {
 	r.t.Helper()
 	id, err := signing.NewID(time.Now())
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	payload, err := json.Marshal(control.Order{
-		ID: id, Kind: kind, Region: region, At: time.Now(), Subject: subject, Reason: "测试", Bundle: bundle,
-	})
+	o := control.Order{ID: id, Kind: kind, Region: region, At: time.Now(), Subject: subject, Reason: "测试", Bundle: attached}
+	if kind == control.AdmitParticipant || kind == control.ProposeAgreement {
+		o.Bundle, o.Document = "", attached
+	}
+	payload, err := json.Marshal(o)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -115,6 +115,18 @@ func (t *Trust) Extended(region string, a Authorities) *Trust {
 	return t.With(region, own)
 }
 
+// Naming is the same trust with the roots of a province believed about
+// participants more.
+func (t *Trust) Naming(region string, participants ...string) *Trust {
+	p := t.regions[region]
+	if p == nil || len(participants) == 0 {
+		return t
+	}
+	own := p.Authorities
+	own.Names = slices.Concat(own.Names, participants)
+	return t.With(region, own)
+}
+
 // Roots are the roots of a province; nil, which believes nobody, if there are
 // none.
 func (t *Trust) Roots(region string) *x509.CertPool {

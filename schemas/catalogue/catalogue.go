@@ -47,6 +47,7 @@ type Catalogue struct {
 	byProduct     map[string]*Product
 	byParticipant map[string]*Participant
 	sensitivities map[string]map[string]redact.Sensitivity
+	kinds         map[string]bool
 	version       string
 }
 
@@ -64,7 +65,7 @@ func Load(dir fs.FS, fields SchemaFields) (*Catalogue, error) {
 	if len(l.faults) > 0 {
 		return nil, problem.New(problem.ConfigInvalid, "catalogue:\n%s", l.faults)
 	}
-	l.cat.version = l.version()
+	l.cat.version, l.cat.kinds = l.version(), l.kinds
 	return l.cat, nil
 }
 
