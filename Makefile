@@ -26,7 +26,7 @@ unit: ## Run the unit tests with the race detector: no network
 
 e2e: ## Run the tests that build and start the hub, kill it, and plant faults in it
 	$(GO) test -tags=e2e -timeout 20m ./internal/embedded ./internal/vault ./connectors ./cmd/...
-	$(GO) test -tags=e2e -timeout 20m ./internal/mutants
+	$(GO) test -tags=e2e -timeout 40m ./internal/mutants
 
 test-policies: ## Compare the policy engine with its reference interpreter on 100,000 worlds (WORLDS, in hundreds)
 	HUB_WORLDS=$(WORLDS) GOGC=400 $(GO) test -timeout 60m -run 'TestReference|TestWhoEqualsBruteForce' ./policies

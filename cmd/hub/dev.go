@@ -36,18 +36,19 @@ const (
 )
 
 type devCommand struct {
-	Once     bool     `help:"Run the whole road once, compare what was pulled with what was read, print a summary, and end: 0 only if all of it is true."`
-	JSON     bool     `name:"json" help:"With --once: print the summary as one JSON object."`
-	Drop     []string `placeholder:"REGION/PRODUCT=FILE" sep:"none" help:"Carry this file instead of the samples, e.g. 500000/price_quote=prices.csv. Repeatable."`
-	Data     string   `placeholder:"DIR" help:"Keep the state here. Default: .hub-dev, with --once a directory that is removed at the end."`
-	Rows     int      `default:"500" help:"Rows of each sample (${default})."`
-	Rate     int      `default:"0" help:"Rows per second and connector at the most; 0: no limit."`
-	Chunk    int      `default:"0" hidden:"" help:"Rows of one transaction at the most."`
-	Devvault string   `placeholder:"FILE" help:"A devvault binary. Default: built once from deploy/devvault and kept in the cache. With VAULT_ADDR and VAULT_TOKEN in the environment, that server is used instead."`
-	Redis    string   `placeholder:"URL" help:"Count quotas in this Redis instead of in the process."`
-	Policies string   `placeholder:"DIR" help:"Rules and agreements. Default: those of this build."`
-	Rotation rotation `embed:"" prefix:"rotation-"`
-	Verbose  bool     `short:"v" help:"Log what happens to standard error."`
+	Once     bool          `help:"Run the whole road once, compare what was pulled with what was read, print a summary, and end: 0 only if all of it is true."`
+	JSON     bool          `name:"json" help:"With --once: print the summary as one JSON object."`
+	Drop     []string      `placeholder:"REGION/PRODUCT=FILE" sep:"none" help:"Carry this file instead of the samples, e.g. 500000/price_quote=prices.csv. Repeatable."`
+	Data     string        `placeholder:"DIR" help:"Keep the state here. Default: .hub-dev, with --once a directory that is removed at the end."`
+	Rows     int           `default:"500" help:"Rows of each sample (${default})."`
+	Rate     int           `default:"0" help:"Rows per second and connector at the most; 0: no limit."`
+	Chunk    int           `default:"0" hidden:"" help:"Rows of one transaction at the most."`
+	Commits  time.Duration `name:"commit-delay" hidden:"" help:"How long the embedded Kafka takes over each commit: for tests that kill."`
+	Devvault string        `placeholder:"FILE" help:"A devvault binary. Default: built once from deploy/devvault and kept in the cache. With VAULT_ADDR and VAULT_TOKEN in the environment, that server is used instead."`
+	Redis    string        `placeholder:"URL" help:"Count quotas in this Redis instead of in the process."`
+	Policies string        `placeholder:"DIR" help:"Rules and agreements. Default: those of this build."`
+	Rotation rotation      `embed:"" prefix:"rotation-"`
+	Verbose  bool          `short:"v" help:"Log what happens to standard error."`
 }
 
 // rotation makes keys and certificates change more often than anybody would:

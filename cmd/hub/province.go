@@ -63,6 +63,7 @@ func (p *province) prepare(ctx context.Context) error {
 		return fmt.Errorf("kafka: %w", err)
 	}
 	p.closing("kafka of "+p.region, func(context.Context) error { return broker.Close() })
+	broker.DelayCommits(p.cmd.Commits)
 	p.broker = broker.Address()
 	p.tellPort("Kafka", p.port+kafkaOffset, p.broker)
 	p.kafka, err = kafkalog.Open(ctx, kafkalog.Config{Brokers: []string{p.broker}, ClientID: "hub/" + p.region, Logger: p.logger})

@@ -82,6 +82,11 @@ func (k *Kafka) start(dir string, port int, logger *slog.Logger) error {
 // Address is the broker's host and port.
 func (k *Kafka) Address() string { return k.address }
 
+// DelayCommits makes the broker take that long over every end of a transaction,
+// as a loaded cluster does: a test that kills clients then hits what lies
+// between the parts of a commit. 0, the default: no delay.
+func (k *Kafka) DelayCommits(d time.Duration) { k.journal.delay.Store(int64(d)) }
+
 // Close ends the broker and writes down what it holds.
 func (k *Kafka) Close() error {
 	var err error

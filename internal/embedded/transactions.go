@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -50,6 +51,8 @@ type journal struct {
 	file *os.File
 	size int
 	last map[int64]*transaction
+
+	delay atomic.Int64 // nanoseconds between the request to end a transaction and the decision
 }
 
 // readJournal returns the last transaction of each producer; nil if the former
@@ -92,6 +95,9 @@ func (j *journal) attach(c *kfake.Cluster) {
 	})
 	c.ControlKey(int16(kmsg.EndTxn), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
+		if d := time.Duration(j.delay.Load()); d > 0 {
+			c.SleepControl(func() { time.Sleep(d) }) // others go on meanwhile
+		}
 		req := r.(*kmsg.EndTxnRequest)
 		return refuse(j.ended(req.ProducerID, req.ProducerEpoch, req.Commit))
 	})
