@@ -45,6 +45,7 @@ type devCommand struct {
 	Chunk    int           `default:"0" hidden:"" help:"Rows of one transaction at the most."`
 	Commits  time.Duration `name:"commit-delay" hidden:"" help:"How long the embedded Kafka takes over each commit: for tests that kill."`
 	Devvault string        `placeholder:"FILE" help:"A devvault binary. Default: built once from deploy/devvault and kept in the cache. With VAULT_ADDR and VAULT_TOKEN in the environment, that server is used instead."`
+	Proxy    []string      `placeholder:"NAME" help:"Let this proxy, by the name in its certificate of the province's own authority, pass client certificates on (RFC 9440). Default: none may. Repeatable."`
 	Redis    string        `placeholder:"URL" help:"Count quotas in this Redis instead of in the process."`
 	Policies string        `placeholder:"DIR" help:"Rules and agreements. Default: those of this build."`
 	Rotation rotation      `embed:"" prefix:"rotation-"`

@@ -30,6 +30,7 @@ type commandLine struct {
 	Acknowledgements acknowledgementsCommand `cmd:"" help:"List who acknowledged our own bulletins, and when."`
 
 	Participant participantCommand `cmd:"" help:"Admit, enrol, renew, suspend, remove participants."`
+	Trust       trustCommand       `cmd:"" help:"Write and sign trust bundles: roots, external authorities, registered keys."`
 	Vault       vaultCommand       `cmd:"" help:"Set Vault up, rotate, hand out connectors' secrets."`
 	Credentials credentialsCommand `cmd:"" help:"Show every certificate, token, secret id and key version with its end; red before it, not after."`
 }
