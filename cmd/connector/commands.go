@@ -110,7 +110,7 @@ func (cmd checkCommand) Run(w *world) error {
 		if v, err := f.OpenVault(ctx, quiet); report("Vault at "+f.Vault.Address+" takes the credentials", err) {
 			report("Vault is unsealed", errors.Join(v.Ready(ctx), v.Close()))
 		}
-		if k, err := f.OpenKafka(ctx, quiet); report("Kafka at "+strings.Join(f.Kafka.Brokers, ", ")+" answers", err) {
+		if k, err := f.ReachKafka(ctx, quiet); report("Kafka at "+strings.Join(f.Kafka.Brokers, ", ")+" answers", err) {
 			_, err := f.Position(ctx, k, off.Product.Major)
 			report("topics are there", errors.Join(err, k.Close()))
 		}
@@ -360,7 +360,7 @@ func (cmd statusCommand) Run(w *world) error {
 	}
 	ctx, cancel := context.WithTimeout(w.ctx, w.timeout)
 	defer cancel()
-	k, err := f.OpenKafka(ctx, w.logger)
+	k, err := f.ReachKafka(ctx, w.logger)
 	if err != nil {
 		return err
 	}

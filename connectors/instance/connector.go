@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -60,13 +61,11 @@ func (f *File) Open(ctx context.Context, logger *slog.Logger, now func() time.Ti
 	if c.Vault, err = f.OpenVault(ctx, logger); err != nil {
 		return nil, err
 	}
-	if c.Kafka, err = f.OpenKafka(ctx, logger); err != nil {
+	if c.identity, err = f.Certify(ctx, c.Vault); err != nil {
 		return nil, err
 	}
-	name := spiffe.Name{Region: f.Region, Role: spiffe.Connector, Participant: f.Provider, System: f.Product}
-	c.identity, err = c.Vault.NewIdentity(ctx, vault.CertificateSpec{Role: f.role().Name(), URIs: []*url.URL{name.URL()}}, newKey)
-	if err != nil {
-		return nil, fmt.Errorf("certificate of the connector: %w", err)
+	if c.Kafka, err = f.OpenKafka(ctx, logger, c.Vault, c.identity); err != nil {
+		return nil, err
 	}
 	keys, err := c.Vault.SharedKeys(ctx, vault.KeyRecord(f.Product))
 	if err != nil {
@@ -95,13 +94,9 @@ func (f *File) role() vault.ConnectorRole {
 func (f *File) OpenVault(ctx context.Context, logger *slog.Logger) (*vault.Client, error) {
 	var roots *x509.CertPool
 	if f.Vault.CAFile != "" {
-		pem, err := os.ReadFile(f.Vault.CAFile)
-		if err != nil {
-			return nil, problem.Wrap(problem.ConfigInvalid, err, "vault: caFile: %v", err)
-		}
-		roots = x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, problem.New(problem.ConfigInvalid, "vault: %s holds no certificate", f.Vault.CAFile)
+		var err error
+		if roots, err = readRoots("vault", f.Vault.CAFile); err != nil {
+			return nil, err
 		}
 	}
 	secret := vault.SecretFiles{Role: f.role().Name(), Secret: f.Vault.SecretIDFile, Wrapped: f.Vault.WrappedSecretIDFile}
@@ -119,13 +114,89 @@ func (f *File) OpenVault(ctx context.Context, logger *slog.Logger) (*vault.Clien
 	return c, nil
 }
 
-// OpenKafka connects to the province's cluster.
-func (f *File) OpenKafka(ctx context.Context, logger *slog.Logger) (*kafkalog.Client, error) {
-	c, err := kafkalog.Open(ctx, kafkalog.Config{Brokers: f.Kafka.Brokers, ClientID: "connector/" + f.Provider + "/" + f.Product, Logger: logger})
+// Certify takes a certificate for the connector: for its manifests, and for
+// Kafka.
+func (f *File) Certify(ctx context.Context, v *vault.Client) (*vault.Identity, error) {
+	name := spiffe.Name{Region: f.Region, Role: spiffe.Connector, Participant: f.Provider, System: f.Product}
+	id, err := v.NewIdentity(ctx, vault.CertificateSpec{Role: f.role().Name(), URIs: []*url.URL{name.URL()}}, newKey)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of the connector: %w", err)
+	}
+	return id, nil
+}
+
+// OpenKafka connects to the province's cluster. With TLS it shows the
+// certificate in place at each connection, so that one that was exchanged needs
+// no restart.
+func (f *File) OpenKafka(ctx context.Context, logger *slog.Logger, v *vault.Client, id *vault.Identity) (*kafkalog.Client, error) {
+	cfg := kafkalog.Config{Brokers: f.Kafka.Brokers, ClientID: "connector/" + f.Provider + "/" + f.Product, Logger: logger}
+	if f.Kafka.TLS != nil {
+		roots, err := f.kafkaRoots(ctx, v)
+		if err != nil {
+			return nil, err
+		}
+		cfg.TLS = KafkaTLSConfig(roots, id.TLSCertificate)
+	}
+	c, err := kafkalog.Open(ctx, cfg)
 	if err != nil {
 		return nil, problem.Wrap(problem.KafkaUnavailable, err, "kafka at %s", strings.Join(f.Kafka.Brokers, ", "))
 	}
 	return c, nil
+}
+
+// ReachKafka is OpenKafka for who looks in for a moment: it logs in and is
+// certified where TLS asks for that.
+func (f *File) ReachKafka(ctx context.Context, logger *slog.Logger) (_ *kafkalog.Client, err error) {
+	if f.Kafka.TLS == nil {
+		return f.OpenKafka(ctx, logger, nil, nil)
+	}
+	v, err := f.OpenVault(ctx, logger)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	id, err := f.Certify(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return f.OpenKafka(ctx, logger, v, id)
+}
+
+// KafkaTLSConfig is TLS 1.3 to brokers that these authorities certified, with
+// the client certificate of the moment.
+func KafkaTLSConfig(roots *x509.CertPool, certificate func() *tls.Certificate) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, RootCAs: roots,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate(), nil },
+	}
+}
+
+// kafkaRoots are who may certify the brokers.
+func (f *File) kafkaRoots(ctx context.Context, v *vault.Client) (*x509.CertPool, error) {
+	if f.Kafka.TLS.CAFile != "" {
+		return readRoots("kafka.tls", f.Kafka.TLS.CAFile)
+	}
+	authorities, err := v.Authorities(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("authorities of the brokers: %w", err)
+	}
+	roots := x509.NewCertPool()
+	for _, c := range authorities {
+		roots.AddCert(c)
+	}
+	return roots, nil
+}
+
+func readRoots(of, file string) (*x509.CertPool, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, problem.Wrap(problem.ConfigInvalid, err, "%s: caFile: %v", of, err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, problem.New(problem.ConfigInvalid, "%s: %s holds no certificate", of, file)
+	}
+	return roots, nil
 }
 
 func newKey() (crypto.Signer, error) {

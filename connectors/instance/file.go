@@ -55,6 +55,14 @@ type Sources struct {
 // Kafka is the province's cluster.
 type Kafka struct {
 	Brokers []string `yaml:"brokers"`
+	// TLS, with the connector's own certificate from Vault, which is exchanged
+	// while the connection stays. None: plaintext, for a broker on loopback.
+	TLS *KafkaTLS `yaml:"tls,optional"`
+}
+
+// KafkaTLS is how the brokers are known.
+type KafkaTLS struct {
+	CAFile string `yaml:"caFile,optional"` // PEM: who signed the brokers' certificates; default: the province's authorities, from Vault
 }
 
 // Vault is the province's Vault or OpenBao.
@@ -85,7 +93,11 @@ func Load(path string) (*File, error) {
 		return nil, problem.New(problem.ConfigInvalid, "\n%v", err)
 	}
 	dir := filepath.Dir(path)
-	for _, p := range []*string{&f.Mapping, &f.Quarantine, &f.Vault.CAFile, &f.Vault.SecretIDFile, &f.Vault.WrappedSecretIDFile, f.Source.dir()} {
+	paths := []*string{&f.Mapping, &f.Quarantine, &f.Vault.CAFile, &f.Vault.SecretIDFile, &f.Vault.WrappedSecretIDFile, f.Source.dir()}
+	if f.Kafka.TLS != nil {
+		paths = append(paths, &f.Kafka.TLS.CAFile)
+	}
+	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
