@@ -149,9 +149,9 @@ func TestRestartAtAnyPoint(t *testing.T) {
 	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 	r.config.ChunkRows = 37
 	for i := range 4 {
-		file, _ := r.samples(4000, 0)
+		file, _ := r.samples(1000, 0)
 		lines := bytes.SplitAfter(file, []byte("\n"))
-		part := append(bytes.Clone(lines[0]), bytes.Join(lines[1+i*1000:1+(i+1)*1000], nil)...)
+		part := append(bytes.Clone(lines[0]), bytes.Join(lines[1+i*250:1+(i+1)*250], nil)...)
 		r.put(fmt.Sprintf("%d.csv", i), part)
 	}
 	for stops := 0; ; stops++ {
@@ -169,10 +169,10 @@ func TestRestartAtAnyPoint(t *testing.T) {
 			break
 		}
 	}
-	if c := r.position.Totals; c.Read != 4000 || c.Published != 4000 || c.Duplicates != 0 {
+	if c := r.position.Totals; c.Read != 1000 || c.Published != 1000 || c.Duplicates != 0 {
 		t.Errorf("totals: %+v", c)
 	}
-	r.once(4000)
+	r.once(1000)
 }
 
 // Whatever the broker answers, and whether or not it did what it was asked,

@@ -25,7 +25,10 @@ func TestMain(m *testing.M) {
 // years old, with its body, and the certificates of two authorities.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(e *testscript.Env) error { return writeReceipt(t, e.WorkDir) }})
+	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(e *testscript.Env) error {
+		e.Setenv("GORACE", os.Getenv("GORACE")) // or the race detector waits a second at the end of each command
+		return writeReceipt(t, e.WorkDir)
+	}})
 }
 
 func writeReceipt(t *testing.T, dir string) error {
