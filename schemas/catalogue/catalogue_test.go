@@ -38,9 +38,14 @@ const (
 	shippedProducts = "abnormal_operation_list administrative_penalty administrative_penalty_person bid_market_entity bid_notice bid_result " +
 		"consumer_complaint consumer_report general_tax_violation_list incentive_list judgment_defaulter_list judgment_defaulter_person_list " +
 		"major_tax_violation_list major_tax_violation_person_list price_bulletin price_quote serious_violation_list serious_violation_person_list"
-	shippedParticipants = "cq-amr cq-bigdata cq-civil cq-commerce cq-court cq-customs cq-drc cq-ecology cq-emergency cq-health cq-housing cq-ip " +
-		"cq-pboc cq-pboc-former cq-police cq-procuratorate cq-stats cq-trading cq-trading-supervision sc-amr sc-bigdata sc-civil sc-commerce " +
-		"sc-court sc-customs sc-drc sc-ecology sc-emergency sc-health sc-housing sc-ip sc-pboc sc-pboc-former sc-police sc-procuratorate sc-stats sc-trading"
+	shippedParticipants = "cq-agriculture cq-amr cq-bigdata cq-cbirc-former cq-civil cq-commerce cq-court cq-csrc cq-customs cq-drc cq-ecology " +
+		"cq-emergency cq-energy cq-finance cq-forestry cq-health cq-housing cq-hrss cq-industry cq-investment cq-ip cq-justice " +
+		"cq-legal-affairs cq-nfra cq-organisation cq-pboc cq-pboc-former cq-police cq-ports cq-procuratorate cq-resources " +
+		"cq-science cq-stats cq-trading cq-trading-supervision cq-transport cq-water sc-agriculture sc-amr sc-bigdata " +
+		"sc-cbirc-former sc-civil sc-commerce sc-court sc-csrc sc-customs sc-drc sc-ecology sc-emergency sc-energy sc-finance " +
+		"sc-forestry sc-health sc-housing sc-hrss sc-industry sc-investment sc-ip sc-justice sc-legal-affairs sc-nfra " +
+		"sc-organisation sc-pboc sc-pboc-former sc-police sc-ports sc-procuratorate sc-resources sc-science sc-stats sc-trading " +
+		"sc-transport sc-water"
 )
 
 func TestShipped(t *testing.T) {
