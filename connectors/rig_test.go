@@ -145,14 +145,14 @@ func (r *rig) put(name string, content []byte) {
 	}
 }
 
-func (r *rig) samples(rows, faultEvery int) (file []byte, faults map[problem.Code]int64) {
+func (r *rig) samples(rows, faultEvery int) (file []byte, declared sample.Declared) {
 	r.t.Helper()
 	var b bytes.Buffer
-	faults, err := sample.CSV(&b, r.product.ID, sample.Options{Region: "500000", Rows: rows, Seed: 1, FaultEvery: faultEvery})
+	declared, err := sample.CSV(&b, r.product.ID, sample.Options{Region: "500000", Rows: rows, Seed: 1, FaultEvery: faultEvery})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return b.Bytes(), faults
+	return b.Bytes(), declared
 }
 
 // run runs a pipeline until stop says so or a minute passed.

@@ -111,8 +111,16 @@ func TestOnceWithSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a.Read != 500 || a.Published != 490 || a.Released != 490 || a.ReceiptsVerified == 0 || !maps.Equal(a.Quarantined, declared) {
+			if a.Read != 500 || a.Published != 490 || a.Released != 490 || a.ReceiptsVerified == 0 || !maps.Equal(a.Quarantined, declared.Quarantined) {
 				t.Errorf("%s/%s: %+v; declared were %v", region, product, a, declared)
+			}
+			quarantined := int64(0)
+			for _, n := range a.Quarantined {
+				quarantined += n
+			}
+			if a.Duplicates == 0 || a.Duplicates != declared.Duplicates || a.Read != a.Published+quarantined+a.Duplicates || a.Held+a.Superseded != 0 {
+				t.Errorf("%s/%s: %d read is not %d published + %d quarantined + %d duplicates (%d declared), or %d are held",
+					region, product, a.Read, a.Published, quarantined, a.Duplicates, declared.Duplicates, a.Held+a.Superseded)
 			}
 		}
 	}

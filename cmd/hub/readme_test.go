@@ -180,7 +180,7 @@ func runCommands(t *testing.T, dir string, all []string, expected map[string]str
 			t.Errorf("%s: no %q in\n%s", command, want, out)
 		}
 		if strings.HasPrefix(command, "cp docs/examples/prices.csv ") {
-			wait("500000 price_quote read=505 published=493 quarantined=12 duplicates=0 released=493")
+			wait("500000 price_quote read=505 published=493 quarantined=11 duplicates=1 released=493")
 		} else if words := strings.Fields(command); words[0] == "cp" {
 			waitCarried(t, filepath.Join(dir, words[2], filepath.Base(words[1])))
 		}

@@ -31,21 +31,24 @@ func (cmd *sampleCommand) Run(s *streams) error {
 	if cmd.Region != "500000" && cmd.Region != "510000" || min(cmd.Rows, cmd.First, cmd.Faults) < 0 {
 		return problem.New(problem.RequestInvalid, "--region is 500000 or 510000; no number may be below zero")
 	}
-	faults, err := cmd.write(s.out)
+	declared, err := cmd.write(s.out)
 	if err != nil {
 		return problem.Wrap(problem.FileUnreadable, err, "writing the sample: %v", err)
 	}
-	for _, code := range slices.Sorted(maps.Keys(faults)) {
-		s.say("%6d × %s: %s · %s", faults[code], code, code.Entry().EN, code.Entry().ZH)
+	for _, code := range slices.Sorted(maps.Keys(declared.Quarantined)) {
+		s.say("%6d × %s: %s · %s", declared.Quarantined[code], code, code.Entry().EN, code.Entry().ZH)
+	}
+	if declared.Duplicates > 0 {
+		s.say("%6d × duplicate: the row before comes again · 前一行重复出现", declared.Duplicates)
 	}
 	return nil
 }
 
-func (cmd *sampleCommand) write(out io.Writer) (faults map[problem.Code]int64, err error) {
+func (cmd *sampleCommand) write(out io.Writer) (declared sample.Declared, err error) {
 	if cmd.Out != "" {
 		file, err := os.OpenFile(cmd.Out, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
-			return nil, err
+			return declared, err
 		}
 		defer func() {
 			if closeErr := file.Close(); err == nil {

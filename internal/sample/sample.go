@@ -17,8 +17,8 @@ type Options struct {
 	Rows   int
 	Seed   uint64
 	First  int // number of the first row: samples of other numbers have other keys
-	// FaultEvery breaks every n-th row, in turn with each kind of fault; 0
-	// breaks none.
+	// FaultEvery breaks every n-th row, in turn with each kind of fault, of
+	// which the last is that the good row before it comes again; 0 breaks none.
 	FaultEvery int
 	// Planted replaces the text of named columns: secrets that a test looks
 	// for afterwards.
@@ -72,46 +72,69 @@ func Faults(product string) []problem.Code {
 	return out
 }
 
-// CSV writes rows of a product with a header, and returns how many rows a
-// connector must quarantine for which reason.
-func CSV(w io.Writer, product string, o Options) (map[problem.Code]int64, error) {
+// Declared is what is wrong with the rows of a sample, which a connector must
+// find: how many it must quarantine for which reason, and how many it must pass
+// over because they came before.
+type Declared struct {
+	Quarantined map[problem.Code]int64
+	Duplicates  int64
+}
+
+// CSV writes rows of a product with a header.
+func CSV(w io.Writer, product string, o Options) (Declared, error) {
 	return Write(w, FormatCSV, product, o)
 }
 
-// Write writes rows of a product as a file of a format, and returns how many
-// rows a connector must quarantine for which reason. It holds one row in
+// Write writes rows of a product as a file of a format. It holds two rows in
 // memory.
-func Write(w io.Writer, format Format, product string, o Options) (map[problem.Code]int64, error) {
+func Write(w io.Writer, format Format, product string, o Options) (Declared, error) {
+	d := Declared{Quarantined: map[problem.Code]int64{}}
 	k, ok := kinds()[product]
 	if !ok {
-		return nil, fmt.Errorf("no sample for product %q: there are %v", product, Products())
+		return d, fmt.Errorf("no sample for product %q: there are %v", product, Products())
 	}
 	if _, ok := counties[o.Region]; !ok {
-		return nil, fmt.Errorf("no samples for region %q: there are 500000 and 510000", o.Region)
+		return d, fmt.Errorf("no samples for region %q: there are 500000 and 510000", o.Region)
 	}
 	out, err := newEncoder(w, format, k.columns)
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	faults := map[problem.Code]int64{}
 	next := k.rows(&world{Rand: rand.New(rand.NewPCG(o.Seed, uint64(len(product)))), region: o.Region, first: o.First}) //nolint:gosec // samples, not secrets
 	cells := make([]string, len(k.columns))
+	var good row // the last one
 	for i := range o.Rows {
 		r := next(o.First + i)
 		o.plant(k.columns, r, i)
 		if o.FaultEvery > 0 && (i+1)%o.FaultEvery == 0 {
-			f := k.faults[(i/o.FaultEvery)%len(k.faults)]
-			faults[f.code]++
-			f.damage(r)
+			r = d.damage(k.faults, i/o.FaultEvery, r, good)
+		} else {
+			good = r
 		}
 		for c, name := range k.columns {
 			cells[c] = r[name]
 		}
 		if err := out.row(cells); err != nil {
-			return nil, err
+			return d, err
 		}
 	}
-	return faults, out.close()
+	return d, out.close()
+}
+
+// damage makes the n-th broken row of r, or gives the last good one again, and
+// declares it. Where no row is good, none comes again.
+func (d *Declared) damage(faults []fault, n int, r, good row) row {
+	kinds := len(faults)
+	if good != nil {
+		kinds++
+	}
+	if n %= kinds; n == len(faults) {
+		d.Duplicates++
+		return good
+	}
+	d.Quarantined[faults[n].code]++
+	faults[n].damage(r)
+	return r
 }
 
 // plant puts the planted texts into a row.

@@ -2,6 +2,7 @@ package sample_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,7 @@ type carried struct {
 	product *catalogue.Product
 	schema  *schemas.Schema
 	read    int
-	faults  map[problem.Code]int64
+	faults  sample.Declared
 }
 
 // world is read once: it takes longer than most tests.
@@ -64,7 +65,7 @@ func carry(t *testing.T, product, region string, open func(columns []string) (so
 	set, cat := world()
 	p, _ := cat.Product(product)
 	s, _ := set.Schema(p.Schema)
-	c := &carried{product: p, schema: s, faults: map[problem.Code]int64{}}
+	c := &carried{product: p, schema: s, faults: sample.Declared{Quarantined: map[problem.Code]int64{}}}
 	text, err := config.Mapping(region, product)
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +84,7 @@ func carry(t *testing.T, product, region string, open func(columns []string) (so
 	}
 	defer func() { _ = r.Close() }()
 	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	last, keys := map[string][sha256.Size]byte{}, leaves(t, product)
 	values := make([]schemas.Value, len(s.Leaves))
 	for {
 		row, err := r.Next()
@@ -99,9 +101,15 @@ func carry(t *testing.T, product, region string, open func(columns []string) (so
 		}
 		faults = slices.DeleteFunc(faults, func(f connectors.Fault) bool { return f.Warning })
 		if len(faults) > 0 {
-			c.faults[faults[0].Code]++
+			c.faults.Quarantined[faults[0].Code]++
 			continue
 		}
+		key, content := keyOf(keys, values), sha256.Sum256(fmt.Append(nil, values))
+		if last[key] == content {
+			c.faults.Duplicates++
+			continue
+		}
+		last[key] = content
 		if each != nil {
 			cells := map[string]string{}
 			for i, name := range m.Columns() {
@@ -113,7 +121,7 @@ func carry(t *testing.T, product, region string, open func(columns []string) (so
 }
 
 // csv makes a sample and returns how to open it.
-func csv(t *testing.T, product string, o sample.Options) (func(columns []string) (source.Reader, error), map[problem.Code]int64) {
+func csv(t *testing.T, product string, o sample.Options) (func(columns []string) (source.Reader, error), sample.Declared) {
 	t.Helper()
 	var file bytes.Buffer
 	faults, err := sample.CSV(&file, product, o)
@@ -127,7 +135,7 @@ func csv(t *testing.T, product string, o sample.Options) (func(columns []string)
 // and the validators; none is missed and none invented.
 func TestFaultsAreDeclared(t *testing.T) {
 	t.Parallel()
-	n := rows(100)
+	n := rows(120)
 	for _, product := range sample.Products() {
 		for _, region := range []string{"500000", "510000"} {
 			open, want := csv(t, product, sample.Options{Region: region, Rows: n, Seed: 7, FaultEvery: 13})
@@ -135,12 +143,12 @@ func TestFaultsAreDeclared(t *testing.T) {
 			if got.read != n {
 				t.Errorf("%s of %s: %d rows", product, region, got.read)
 			}
-			if !maps.Equal(got.faults, want) {
+			if !maps.Equal(got.faults.Quarantined, want.Quarantined) || got.faults.Duplicates != want.Duplicates {
 				t.Errorf("%s of %s: found %v, declared %v", product, region, got.faults, want)
 			}
 			kinds := slices.Compact(slices.Sorted(slices.Values(sample.Faults(product))))
-			if len(kinds) < 5 || len(want) != len(kinds) {
-				t.Errorf("%s: %d kinds of faults, %d of them occur", product, len(kinds), len(want))
+			if len(kinds) < 5 || len(want.Quarantined) != len(kinds) || want.Duplicates == 0 {
+				t.Errorf("%s: %d kinds of faults, %d of them occur, %d duplicates", product, len(kinds), len(want.Quarantined), want.Duplicates)
 			}
 		}
 	}
@@ -155,13 +163,9 @@ func TestGoodRows(t *testing.T) {
 		open, _ := csv(t, product, sample.Options{Region: "510000", Rows: n, Seed: 1})
 		keys, keyLeaves := map[string]bool{}, leaves(t, product)
 		got := carry(t, product, "510000", open, func(_ map[string]string, values []schemas.Value) {
-			var key strings.Builder
-			for _, i := range keyLeaves {
-				fmt.Fprintf(&key, "%s|%d\x00", values[i].Bytes, values[i].Int)
-			}
-			keys[key.String()] = true
+			keys[keyOf(keyLeaves, values)] = true
 		})
-		if len(got.faults) > 0 || len(keys) != n {
+		if len(got.faults.Quarantined) > 0 || got.faults.Duplicates > 0 || len(keys) != n {
 			t.Errorf("%s: %d rows, %d keys, faults %v", product, got.read, len(keys), got.faults)
 		}
 	}
@@ -180,6 +184,15 @@ func TestGoodRows(t *testing.T) {
 	if _, err := sample.CSV(&bytes.Buffer{}, "price_quote", sample.Options{Region: "110000"}); err == nil {
 		t.Error("an unknown region was sampled")
 	}
+}
+
+// keyOf tells records of a product apart.
+func keyOf(leaves []int, values []schemas.Value) string {
+	var key strings.Builder
+	for _, i := range leaves {
+		fmt.Fprintf(&key, "%s|%d\x00", values[i].Bytes, values[i].Int)
+	}
+	return key.String()
 }
 
 // leaves are the fields that tell records of a product apart.
