@@ -36,20 +36,28 @@ func both(a, b condition) condition {
 
 func not(a condition) condition { return func(v []schemas.Value) bool { return !a(v) } }
 
-// ruleBuilder collects the rules of one schema. A rule on a field or a symbol
-// that the schema does not have is a mistake of this package and panics; a
-// test builds the validator of every schema.
+// ruleBuilder collects the rules of one schema, and what is wrong with them: a
+// rule on a field or a symbol that the schema does not have, which a new
+// version of a schema can bring about.
 type ruleBuilder struct {
 	schema *schemas.Schema
 	rules  []rule
+	faults []error
+}
+
+func (b *ruleBuilder) fault(format string, args ...any) {
+	b.faults = append(b.faults, problem.New(problem.ConfigInvalid, "rules of "+b.schema.Name+": "+format, args...))
 }
 
 func (b *ruleBuilder) add(r rule) { b.rules = append(b.rules, r) }
 
+// at is the place of a field; of one that there is not, any: the builder's
+// faults then keep its rules from being used.
 func (b *ruleBuilder) at(path string) int {
 	i, _, ok := b.schema.Leaf(path)
 	if !ok {
-		panic("connectors: rule on a field that " + b.schema.Name + " does not have: " + path)
+		b.fault("there is no field %q", path)
+		return 0
 	}
 	return i
 }
@@ -61,7 +69,7 @@ func (b *ruleBuilder) is(path string, symbols ...string) condition {
 	for _, s := range symbols {
 		i := slices.Index(b.schema.Leaves[at].Symbols, s)
 		if i < 0 {
-			panic("connectors: " + path + " has no symbol " + s)
+			b.fault("%s has no code %q", path, s)
 		}
 		of = append(of, int64(i))
 	}

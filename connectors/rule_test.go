@@ -341,6 +341,29 @@ func TestReportRules(t *testing.T) {
 	})
 }
 
+// Rules on fields and codes that a schema does not have are found when they
+// are built, all at once; none of them panics or is passed over.
+func TestRulesFitTheirSchema(t *testing.T) {
+	t.Parallel()
+	other := *schemaOf(t, "price_quote.v1")
+	for _, name := range []string{"credit_listing.v1", "price_bulletin.v1", "bid_notice.v1", "bid_result.v1", "bid_market_entity.v1", "consumer_complaint.v1", "consumer_report.v1"} {
+		other.Name = name
+		v, err := connectors.NewValidator(&other, nil)
+		if v != nil || problem.CodeOf(err) != problem.ConfigInvalid || strings.Count(err.Error(), "rules of "+name) < 3 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	bulletin := schemaOf(t, "price_bulletin.v1")
+	changed := *bulletin
+	changed.Leaves = slices.Clone(bulletin.Leaves)
+	for i := range changed.Leaves {
+		changed.Leaves[i].Symbols = nil
+	}
+	if _, err := connectors.NewValidator(&changed, nil); err == nil || !strings.Contains(err.Error(), "has no code") {
+		t.Errorf("codes that are gone: %v", err)
+	}
+}
+
 // warned holds what is one warning against what the gateway knows of it: of
 // which check it comes, and so who may be told.
 func warned(t *testing.T, name string, faults []connectors.Fault) {

@@ -1,6 +1,7 @@
 package connectors
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -56,6 +57,9 @@ func NewValidator(s *schemas.Schema, rows map[string][]string) (*Validator, erro
 	}
 	if build, ok := crossChecks()[s.Name]; ok {
 		build(&b)
+	}
+	if err := errors.Join(b.faults...); err != nil {
+		return nil, err
 	}
 	v.rules = b.rules
 	return v, nil
