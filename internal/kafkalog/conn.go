@@ -30,31 +30,6 @@ const (
 	maxLife = 10 * time.Minute
 )
 
-// leastVersion is the oldest version of each request that this package can
-// work with; all are in Kafka 2.5 and later.
-var leastVersion = map[protocol.ApiKey]int16{
-	protocol.Produce:        3, // record batches, transactions
-	protocol.Fetch:          4, // isolation level, aborted transactions
-	protocol.ListOffsets:    2, // isolation level
-	protocol.Metadata:       4, // asks that a missing topic is not created
-	protocol.InitProducerId: 3, // raises a producer's epoch (KIP-360)
-	protocol.SaslHandshake:  1, // what follows is framed (KIP-152)
-}
-
-// ownVersion is the newest version of what is encoded or decoded here.
-var ownVersion = map[protocol.ApiKey]int16{
-	protocol.Produce: 8,  // produceRequest
-	protocol.Fetch:   11, // parseFetch
-}
-
-// mostVersion is the newest version of a request that this package speaks.
-func mostVersion(key protocol.ApiKey) int16 {
-	if most, ok := ownVersion[key]; ok {
-		return most
-	}
-	return key.MaxVersion()
-}
-
 // dialer opens connections to brokers.
 type dialer struct {
 	clientID string
@@ -160,8 +135,9 @@ func (c *conn) agree(ctx context.Context) error {
 	}
 	for range r.count(6) {
 		key, lowest, highest := protocol.ApiKey(r.int16()), r.int16(), r.int16()
-		highest = min(highest, mostVersion(key))
-		if highest >= max(lowest, key.MinVersion(), leastVersion[key]) {
+		least, most := spoken(key)
+		highest = min(highest, most)
+		if highest >= max(lowest, least) {
 			c.versions[key] = highest
 		}
 	}

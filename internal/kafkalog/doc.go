@@ -14,8 +14,10 @@
 //	client.go       the budget of a call and its repetitions
 //	errors.go       what callers can tell apart; which answers are worth repeating
 //	cluster.go      who leads what; pool.go: connections; conn.go: one connection
+//	versions.go     which versions of the protocol are spoken
 //	format.go       the record batch on the wire; encode.go, decode.go, compress.go
-//	producer.go     a producer and its end; send.go: one call; writer.go: one partition
+//	producer.go     a producer and its end; send.go: one call; writer.go: one partition;
+//	                producewire.go: the request and its answer
 //	txn.go          transactions; coordinator.go: what their coordinator is asked
 //	fetcher.go      Fetch; fetch.go: one round of it; fetchwire.go: the answer's bytes
 //	buffers.go      reused memory and who holds it
