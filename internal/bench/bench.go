@@ -22,6 +22,7 @@ const (
 const (
 	callTimeout = 10 * time.Second // of one call to a broker or a gateway of this process
 	passTimeout = 5 * time.Minute  // of one pass
+	endTimeout  = time.Minute      // of a pass's close
 )
 
 // Options say how much is measured and how often.
@@ -217,7 +218,7 @@ func (c *contestant) measure(ctx context.Context, want int, clock func() time.Du
 	if err != nil {
 		return m, err
 	}
-	defer func() { err = errors.Join(err, p.close()) }()
+	defer func() { err = errors.Join(err, within(endTimeout, p.close)) }()
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -226,7 +227,7 @@ func (c *contestant) measure(ctx context.Context, want int, clock func() time.Du
 		clock = func() time.Duration { return time.Since(began) }
 	}
 	began := clock()
-	n, err := p.run(ctx)
+	n, err := p.within(ctx, callTimeout)
 	took := clock() - began
 	runtime.ReadMemStats(&after)
 	switch {
@@ -239,4 +240,43 @@ func (c *contestant) measure(ctx context.Context, want int, clock func() time.Du
 		rate:   float64(n) / took.Seconds(),
 		allocs: float64(after.Mallocs-before.Mallocs) / float64(n),
 	}, nil
+}
+
+// within runs the pass and gives it up, with some grace, when ctx ends, whether
+// it heeds ctx or not: the clients of others have places in which they wait for
+// ever.
+func (p *pass) within(ctx context.Context, grace time.Duration) (int, error) {
+	type outcome struct {
+		n   int
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		n, err := p.run(ctx)
+		done <- outcome{n, err}
+	}()
+	select {
+	case o := <-done:
+		return o.n, o.err
+	case <-ctx.Done():
+	}
+	select { // it should notice as well
+	case o := <-done:
+		return o.n, errors.Join(context.Cause(ctx), o.err)
+	case <-time.After(grace):
+		return 0, fmt.Errorf("the pass does not end with its time: %w", context.Cause(ctx))
+	}
+}
+
+// within calls end and gives it up after a while. kafka-go's Reader waits in
+// Close for its own goroutines, one of which may wait for a broker.
+func within(limit time.Duration, end func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- end() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(limit):
+		return fmt.Errorf("it could not be closed in %v", limit)
+	}
 }

@@ -177,7 +177,9 @@ func TestRun(t *testing.T) {
 	if os.Getenv("HUB_BENCH") == "all" {
 		want = slices.DeleteFunc(Names(), func(name string) bool { return strings.HasSuffix(name, "-real") })
 	}
-	err := Run(t.Context(), o, want, func(r Result) error {
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute) // an error says more than go test's own end
+	defer cancel()
+	err := Run(ctx, o, want, func(r Result) error {
 		got = append(got, r.Name)
 		if r.Ours <= 0 || r.Min <= 0 || r.Max < r.Min || r.AllocsPerOp < 0 || r.Rows != 1200 || r.Repeats != 1 || len(r.References) == 0 {
 			t.Errorf("%+v", r)
@@ -196,6 +198,28 @@ func TestRun(t *testing.T) {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 	nothingRuns(t, before)
+}
+
+// A reference that hangs ends the run with an error.
+func TestPassThatHangs(t *testing.T) {
+	ended := make(chan struct{})
+	defer close(ended)
+	hangs := pass{
+		run:   func(context.Context) (int, error) { <-ended; return 0, nil },
+		close: func() error { <-ended; return nil },
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := hangs.within(ctx, time.Millisecond); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+	if err := within(time.Millisecond, hangs.close); err == nil {
+		t.Error("a close that hangs is done")
+	}
+	late := pass{run: func(ctx context.Context) (int, error) { <-ctx.Done(); return 3, nil }}
+	if n, err := late.within(ctx, time.Minute); n != 3 || !errors.Is(err, context.Canceled) {
+		t.Errorf("%d, %v", n, err)
+	}
 }
 
 func nothingRuns(t *testing.T, before int) {

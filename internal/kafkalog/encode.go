@@ -99,6 +99,10 @@ func recordSize(r *Record) (size int, sound bool) {
 	return size, excess >= 0
 }
 
+// wholeSize is the least that a record of this recordSize takes in a batch, and
+// exactly that as its first: the two deltas are one byte each.
+func wholeSize(size int) int { return lengthSize(size + 2) }
+
 // lengthSize is the size of n bytes with their length before them; null takes
 // as much as none.
 func lengthSize(n int) int { return varintLen(int64(n)) + n }
@@ -107,7 +111,7 @@ func lengthSize(n int) int { return varintLen(int64(n)) + n }
 // limit bytes cannot hold it.
 func checkRecord(r *Record, limit int) (int, error) {
 	size, sound := recordSize(r)
-	alone := batchHeader + lengthSize(size+2) // a batch's first record has deltas of one byte
+	alone := batchHeader + wholeSize(size)
 	if sound && alone <= limit {
 		return size, nil
 	}

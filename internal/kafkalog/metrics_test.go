@@ -77,7 +77,7 @@ func TestMetrics(t *testing.T) {
 		"hub_kafkalog_leases{}":                              2, // what was fetched, and what the tail keeps
 		"hub_kafkalog_tail_shared_total{}":                   2,
 		"hub_kafkalog_fetched_records_total{topic=quotes}":   15 + 20,
-		"hub_kafkalog_buffered_bytes{}":                      float64(size),
+		"hub_kafkalog_buffered_bytes{}":                      float64(wholeSize(size)),
 		"hub_kafkalog_failures_total{call=reading}":          0,
 		"hub_kafkalog_retries_total{call=looking}":           0,
 	} {

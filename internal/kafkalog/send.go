@@ -172,7 +172,7 @@ func (p *Producer) place(ctx context.Context, c *sending) error {
 		groups = append(groups, last.groups[n])
 		g := &c.groups[last.groups[n]]
 		g.n++
-		g.bytes += int64(size)
+		g.bytes += int64(wholeSize(size))
 	}
 	c.sort(order, groups)
 	return nil
