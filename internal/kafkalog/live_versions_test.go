@@ -25,7 +25,7 @@ func TestLiveVersions(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
-			takes := asked(t, ctx, kafkatest.Start(t, kafkatest.Options{Version: version}).Brokers[0])
+			takes := asked(ctx, t, kafkatest.Start(t, kafkatest.Options{Version: version}).Brokers[0])
 			if *updateVersions {
 				var text []byte
 				for _, key := range slices.Sorted(maps.Keys(takes)) {
@@ -41,7 +41,7 @@ func TestLiveVersions(t *testing.T) {
 }
 
 // asked are the versions that a broker says it takes of what kafka-go knows.
-func asked(t *testing.T, ctx context.Context, address string) map[protocol.ApiKey]versionRange {
+func asked(ctx context.Context, t *testing.T, address string) map[protocol.ApiKey]versionRange {
 	t.Helper()
 	raw, err := new(net.Dialer).DialContext(ctx, "tcp", address)
 	must(t, "Dial", err)

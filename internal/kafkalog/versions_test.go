@@ -53,7 +53,7 @@ func recordedPath(version string) string {
 func requests(t *testing.T) []protocol.ApiKey {
 	t.Helper()
 	byName := map[string]protocol.ApiKey{}
-	for key := protocol.ApiKey(0); key < 100; key++ {
+	for key := range protocol.ApiKey(100) {
 		byName[strings.ToLower(key.String())] = key
 	}
 	used := map[protocol.ApiKey]bool{protocol.Produce: true, protocol.Fetch: true}
