@@ -161,7 +161,7 @@ func carryAll(t *testing.T, dir, broker string, format sample.Format, rows int64
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ var (
 		if err != nil {
 			return nil, err
 		}
-		return catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+		return catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	})
 )
 

@@ -192,3 +192,19 @@ func (s *Set) Sensitivities(name string) (leaves map[string]redact.Sensitivity, 
 	}
 	return v.Sensitivities(), true
 }
+
+// Codes is the code lists of a schema: the symbols of each leaf that is one
+// code, by its path. It is nil for an unknown schema.
+func (s *Set) Codes(name string) map[string][]string {
+	v, ok := s.byName[name]
+	if !ok {
+		return nil
+	}
+	out := map[string][]string{}
+	for i := range v.Leaves {
+		if l := &v.Leaves[i]; l.Kind == Enum && !l.Repeated {
+			out[l.Path] = slices.Clone(l.Symbols)
+		}
+	}
+	return out
+}

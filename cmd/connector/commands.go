@@ -62,7 +62,7 @@ func useRegistry(ctx context.Context, f *instance.File, address string) error {
 	if err != nil {
 		return err
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		return err
 	}

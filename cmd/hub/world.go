@@ -32,7 +32,7 @@ func loadWorld(policyDir string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func loadPolicySet(dir string) (*policySet, error) {
 		return nil, err
 	}
 	p := &policySet{dir: policies.Shipped()}
-	if p.cat, err = catalogue.Load(catalogue.Shipped(), shipped.Sensitivities); err != nil {
+	if p.cat, err = catalogue.Load(catalogue.Shipped(), shipped.Sensitivities, catalogue.WithCodes(shipped.Codes)); err != nil {
 		return nil, err
 	}
 	if dir != "" {

@@ -118,7 +118,7 @@ func shippedPolicies() (*policies.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		return nil, err
 	}

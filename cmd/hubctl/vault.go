@@ -139,7 +139,7 @@ func shippedCatalogue() (*catalogue.Catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	return catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 }
 
 type vaultRotateCommand struct{ vaultLogin }

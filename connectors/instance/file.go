@@ -218,6 +218,6 @@ func (f *File) build() (*schemas.Set, *catalogue.Catalogue, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	return set, cat, err
 }

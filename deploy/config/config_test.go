@@ -42,7 +42,7 @@ func TestMappings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		t.Fatal(err)
 	}

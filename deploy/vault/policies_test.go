@@ -18,7 +18,7 @@ func TestPoliciesAreThoseOfTheCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		t.Fatal(err)
 	}

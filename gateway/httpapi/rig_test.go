@@ -169,7 +169,7 @@ var (
 		if err != nil {
 			return nil, err
 		}
-		return catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+		return catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	})
 	shippedPolicies = sync.OnceValues(func() (*policies.Set, error) {
 		cat, err := shippedCatalogue()

@@ -49,7 +49,7 @@ func newWorld(dir string, rows int) (*world, error) {
 	if w.schemas, err = schemas.Shipped(); err != nil {
 		return nil, err
 	}
-	if w.catalogue, err = catalogue.Load(catalogue.Shipped(), w.schemas.Sensitivities); err != nil {
+	if w.catalogue, err = catalogue.Load(catalogue.Shipped(), w.schemas.Sensitivities, catalogue.WithCodes(w.schemas.Codes)); err != nil {
 		return nil, err
 	}
 	var ok bool

@@ -78,7 +78,7 @@ func run(check bool) (stale []string, err error) {
 
 // vaultPolicies are the policies of both provinces' Vaults, for review.
 func vaultPolicies(files map[string][]byte, set *schemas.Set) error {
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func kindOf(l *schemas.Leaf) string {
 }
 
 func catalogueTables(set *schemas.Set) ([]byte, error) {
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		return nil, err
 	}

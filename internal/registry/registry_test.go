@@ -82,7 +82,7 @@ func shipped(t *testing.T) (*schemas.Set, []*catalogue.Product) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		t.Fatal(err)
 	}

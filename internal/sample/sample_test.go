@@ -52,7 +52,7 @@ var world = sync.OnceValues(func() (*schemas.Set, *catalogue.Catalogue) {
 	if err != nil {
 		panic(err)
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities)
+	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
 	if err != nil {
 		panic(err)
 	}

@@ -39,6 +39,16 @@ func Shipped() fs.FS {
 // does not exist.
 type SchemaFields func(schema string) (leaves map[string]redact.Sensitivity, ok bool)
 
+// SchemaCodes gives the code lists of a schema: the symbols of each leaf that
+// is one code, by its path.
+type SchemaCodes func(schema string) map[string][]string
+
+// Option is what Load may hold the catalogue against beyond the fields.
+type Option func(*loader)
+
+// WithCodes holds the codes that rows and removals name against the schemas'.
+func WithCodes(codes SchemaCodes) Option { return func(l *loader) { l.codes = codes } }
+
 // Catalogue is the products and participants of one directory. It is immutable;
 // what its methods return is shared and must not be changed.
 type Catalogue struct {
@@ -55,11 +65,14 @@ type Catalogue struct {
 // them against each other and against the schemas. Everything that is wrong is
 // reported at once, as problem.ConfigInvalid whose detail has a line for each
 // fault: file:line:column, what, and what to do.
-func Load(dir fs.FS, fields SchemaFields) (*Catalogue, error) {
+func Load(dir fs.FS, fields SchemaFields, options ...Option) (*Catalogue, error) {
 	l := loader{fields: fields, cat: &Catalogue{
 		byProduct: map[string]*Product{}, byParticipant: map[string]*Participant{},
 		sensitivities: map[string]map[string]redact.Sensitivity{},
 	}}
+	for _, option := range options {
+		option(&l)
+	}
 	l.readParticipants(dir)
 	l.readProducts(dir)
 	if len(l.faults) > 0 {
@@ -100,6 +113,7 @@ func (c *Catalogue) Version() string { return c.version }
 // loader is what Load has read so far, and what was wrong with it.
 type loader struct {
 	fields    SchemaFields
+	codes     SchemaCodes // nil: not held against
 	cat       *Catalogue
 	faults    yamlfile.Faults
 	canonical [][]byte

@@ -1,9 +1,11 @@
 package catalogue_test
 
 import (
+	"bytes"
 	"io/fs"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -307,5 +309,46 @@ func TestListsAreCopies(t *testing.T) {
 	cat.Products()[0], cat.Participants()[0] = nil, nil
 	if slices.Contains(cat.Products(), nil) || slices.Contains(cat.Participants(), nil) {
 		t.Error("a caller changed the catalogue")
+	}
+}
+
+// Codes of rows and removals that the schema does not have are found when the
+// catalogue is loaded, every one with its line.
+func TestCodesAreTheSchemas(t *testing.T) {
+	t.Parallel()
+	codes := func(schema string) map[string][]string {
+		if schema != "credit_listing.v1" {
+			return map[string][]string{"status": {"in_force", "withdrawn", "superseded"}}
+		}
+		return map[string][]string{
+			"list_kind": {
+				"serious_violation", "abnormal_operation", "administrative_penalty", "major_tax_violation", "general_tax_violation",
+				"judgment_defaulter", "incentive",
+			},
+			"subject_kind": {"legal_person", "unincorporated", "individual_business", "natural_person"},
+			"life_cycle":   {"removed_early", "removed_expired", "revoked"},
+		}
+	}
+	if _, err := catalogue.Load(catalogue.Shipped(), shippedFields(t), catalogue.WithCodes(codes)); err != nil {
+		t.Fatal(err)
+	}
+	dir := edited(t, "products.yaml", "list_kind: [serious_violation]", "list_kind: [serious_violaton, serious_violation, serious_violation]")
+	text, err := fs.ReadFile(dir, "products.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("life_cycle: [removed_early, removed_expired, revoked]"), []byte("life_cycle: [removed_early, expired]\n      listing_id: [x]"), 1)
+	people, err := fs.ReadFile(dir, "participants.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = catalogue.Load(fstest.MapFS{"products.yaml": {Data: text}, "participants.yaml": {Data: people}}, shippedFields(t), catalogue.WithCodes(codes))
+	for _, want := range []string{
+		`"serious_violaton" is none of the codes of list_kind: serious_violation, `, `"serious_violation" stands twice`,
+		`"expired" is none of the codes of life_cycle: removed_early, `, `credit_listing.v1: "listing_id" is no code list`,
+	} {
+		if err == nil || !regexp.MustCompile(`(?m)products\.yaml:[0-9]+:[0-9]+: .*`+regexp.QuoteMeta(want)).MatchString(err.Error()) {
+			t.Errorf("not found: %s\n%v", want, err)
+		}
 	}
 }

@@ -299,6 +299,31 @@ func (c *productCheck) paths(leaves map[string]redact.Sensitivity) {
 	for _, path := range slices.Sorted(maps.Keys(c.p.Removals)) {
 		exists(path, "removals", path)
 	}
+	if c.codes != nil {
+		c.symbols(leaves, c.p.Rows, "rows")
+		c.symbols(leaves, c.p.Removals, "removals")
+	}
+}
+
+// symbols holds codes by their field against the schema's code lists. A field
+// that does not exist is a fault already.
+func (c *productCheck) symbols(leaves map[string]redact.Sensitivity, of map[string][]string, key string) {
+	lists := c.codes(c.p.Schema)
+	for _, path := range slices.Sorted(maps.Keys(of)) {
+		list, ok := lists[path]
+		if _, exists := leaves[path]; !ok && exists {
+			c.fault(fmt.Sprintf("%s: %q is no code list", c.p.Schema, path), key, path)
+			continue
+		}
+		for i, code := range of[path] {
+			switch {
+			case ok && !slices.Contains(list, code):
+				c.fault(fmt.Sprintf("%q is none of the codes of %s: %s", code, path, strings.Join(list, ", ")), key, path, i)
+			case slices.Contains(of[path][:i], code):
+				c.fault(fmt.Sprintf("%q stands twice", code), key, path, i)
+			}
+		}
+	}
 }
 
 func (c *productCheck) classes(leaves map[string]redact.Sensitivity) {
