@@ -99,7 +99,7 @@ func line(q *policies.Request, path string, o redact.Obligation, under string, u
 func TestWhoEqualsBruteForce(t *testing.T) {
 	t.Parallel()
 	answers, ended := 0, 0
-	for seed := range uint64(max(10, scaled(1))) {
+	for seed := range uint64(max(10, scaled(1, 1))) {
 		g := newGenerator(4000 + seed)
 		w := g.world()
 		set := w.load(t)
