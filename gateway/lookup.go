@@ -131,7 +131,10 @@ func (x *exchange) vouch(ctx context.Context, page *feed.Page, answer func(*exch
 		return nil, err
 	}
 	release.ID = r.ID
-	return release, x.Ledger.Append(ctx, x.entry(r, release.Receipt)) // 17, invariant 2
+	if err := x.Ledger.Append(ctx, x.entry(r, release.Receipt)); err != nil { // 17, invariant 2
+		return nil, err
+	}
+	return release, nil
 }
 
 // asked is what the decision is asked for: of a query that names fields, the

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/chuanyu-exchange/hub/gateway/client"
 	"github.com/chuanyu-exchange/hub/gateway/httpapi"
@@ -342,5 +345,22 @@ func TestLookupClient(t *testing.T) {
 	*key["commodity_name"] = "没有"
 	if _, err := c.One(t.Context(), l); problem.CodeOf(err) != problem.RecordUnknown {
 		t.Errorf("%v", err)
+	}
+}
+
+// Invariant 2 holds for one record, and for a yes or no, as for a page.
+func TestLookupNeedsLedger(t *testing.T) {
+	t.Parallel()
+	r := lookups(t, "query, verify", "")
+	p := r.admitted("sc-commerce")
+	r.cluster.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		r.cluster.KeepControl()
+		return nil, errors.New("the ledger's broker is gone"), true
+	})
+	for _, how := range []string{"query", "verify"} {
+		a := r.inquire(p, "price_quote", how, monitoring(quoteKey(5)))
+		if a.code != problem.LedgerUnavailable || strings.Contains(string(a.body), "商品") || strings.Contains(string(a.body), "verified") {
+			t.Errorf("%s: %d %s %s", how, a.status, a.code, a.body)
+		}
 	}
 }
