@@ -3,6 +3,7 @@ package schemas_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/csv"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -67,6 +68,7 @@ func readsOrRefuses(t *testing.T, s *schemas.Schema, body []byte) {
 	if out, err := view(t, s, nil).Append(nil, body, goldenKey, &schemas.Run{}); err != nil || string(out) != "{}" {
 		t.Fatalf("dropped: %q, %v", out, err)
 	}
+	asRow(t, s, body, run)
 	if s.Seals() {
 		return
 	}
@@ -81,6 +83,27 @@ func readsOrRefuses(t *testing.T, s *schemas.Schema, body []byte) {
 	}
 	if again, err := view(t, s, keepAll(s)).Append([]byte("x"), binary, goldenKey, run); err != nil || !bytes.Equal(again, doc) {
 		t.Fatalf("read again: %v\n%s\n%s", err, doc, again)
+	}
+}
+
+// asRow writes as CSV what could be written as JSON: one row, with a cell for
+// each column.
+func asRow(t *testing.T, s *schemas.Schema, body []byte, run *schemas.Run) {
+	t.Helper()
+	v, err := schemas.CompileView(schemas.ViewSpec{Writer: s, Obligations: keepAll(s), Format: schemas.CSV})
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := v.Header()
+	row, err := v.Append(header, body, goldenKey, run)
+	if err != nil {
+		t.Fatalf("as CSV: %v", err)
+	}
+	if bytes.Count(header, []byte(",")) == 0 { // an empty cell alone is an empty line, which the reader passes over
+		return
+	}
+	if rows, err := csv.NewReader(bytes.NewReader(row)).ReadAll(); err != nil || len(rows) != 2 {
+		t.Fatalf("no row of CSV: %v\n%q", err, row)
 	}
 }
 
