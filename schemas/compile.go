@@ -97,13 +97,29 @@ func (c *compiler) format() (finish func() error) {
 		out := newAvroWriting(c)
 		c.out = out
 		return func() (err error) {
-			if c.view.schema = c.spec.Reader.Source; c.changed {
-				c.view.schema, err = out.schema(c.view.root)
-			}
+			c.view.schema, err = c.written(out)
 			return err
 		}
 	}
 	return nil
+}
+
+// written is the schema of what is written in Avro. It is the reader's affair
+// alone: whoever wrote the bytes, the same obligations give the same schema.
+func (c *compiler) written(out *avroWriting) ([]byte, error) {
+	switch {
+	case c.spec.Writer != c.spec.Reader:
+		own := *c.spec
+		own.Writer, own.Predicate = own.Reader, nil
+		v, err := compileView(&own)
+		if err != nil {
+			return nil, err
+		}
+		return v.schema, nil
+	case c.changed:
+		return out.schema(c.view.root)
+	}
+	return c.spec.Reader.Source, nil
 }
 
 // value compiles what stands at a path; nil if nothing of it is released.
@@ -186,10 +202,24 @@ func (c *compiler) union(res *evolve.Resolution, path string) (*part, error) {
 		return nil, nil
 	}
 	for i := range p.branches {
-		if p.branches[i] == nil {
-			p.branches[i] = c.nulled(res.Branches[i], path)
+		if p.branches[i] != nil {
+			continue
+		}
+		var err error
+		if p.branches[i], err = c.nulledBranch(res.Branches[i], path); err != nil {
+			return nil, err
 		}
 	}
+	return p, c.out.container(p, res)
+}
+
+// nulledBranch is null in the place of the reader's branch, if it has some.
+func (c *compiler) nulledBranch(res *evolve.Resolution, path string) (*part, error) {
+	if res.Reader.Kind != avro.Union {
+		return c.nulled(res, path), nil
+	}
+	p := c.part(res, path)
+	p.items = c.nulled(res.Chosen, path)
 	return p, c.out.container(p, res)
 }
 

@@ -3,6 +3,8 @@ package schemas
 import (
 	"bytes"
 	"slices"
+
+	"github.com/chuanyu-exchange/hub/schemas/avro"
 )
 
 // csvWriting compiles for CSV: each column is the value's JSON, made into a
@@ -28,7 +30,7 @@ func (w *csvWriting) flatten(p *part, path string) *part {
 		column := joinPath(path, p.record.Fields[s.reader].Name)
 		inner := s.part
 		switch {
-		case inner.null != noNull:
+		case inner.null != noNull || p.record.Fields[s.reader].Type.Kind == avro.Union: // the reader may see null, whatever the writer has
 			s.part = w.column(s, column)
 		case inner.record != nil:
 			s.name, s.part = "", w.flatten(inner, column)
