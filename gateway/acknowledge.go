@@ -112,7 +112,7 @@ func (x *exchange) dueTime(value, key []byte) (due time.Time, err error) {
 	}
 	path := x.product.Acknowledgement
 	only := scope{obligations: redact.Obligations{path: {Action: redact.Keep}}, rows: x.decision.Rows}
-	view, err := x.views.get(schema, only.canonical(), only)
+	view, err := x.views.get(schemas.ViewSpec{Writer: schema, Reader: schema, Obligations: only.obligations, Predicate: only.rows}, only.canonical())
 	if err != nil {
 		return due, problem.Wrap(problem.RecordUnredactable, err, "")
 	}

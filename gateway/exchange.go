@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"log/slog"
 	"maps"
 	"regexp"
@@ -37,6 +36,7 @@ type exchange struct {
 	caller      identity.Caller
 	product     *catalogue.Product
 	decision    policies.Decision
+	shape       shape
 	cursor      receipt.Cursor
 	reservation *quota.Reservation
 	released    int64 // records for which the agreement pays
@@ -109,9 +109,10 @@ func (x *exchange) alarm(ctx context.Context) {
 	}
 }
 
-// open reads the cursor, which belongs to this caller, product and purpose.
+// open finds the form of the answer and reads the cursor, which belongs to
+// this caller, product and purpose.
 func (x *exchange) open() (err error) {
-	if x.req.Cursor != "" {
+	if err = x.form(); err == nil && x.req.Cursor != "" {
 		x.cursor, err = receipt.OpenCursor(x.req.Cursor, x.snap.CursorKeys, x.owner())
 	}
 	return err
@@ -150,35 +151,15 @@ func (x *exchange) settle(ctx context.Context) {
 
 // query is steps 14 and 15: what feed reads, and the View each record passes.
 func (x *exchange) query(ctx context.Context) feed.Query {
-	run := schemas.NewRun(x.hashKey(), x.Unseal.Session(ctx, sealed.Prefix(x.product.ID)))
-	of := x.scope()
-	canonical := of.canonical()
 	return feed.Query{
 		Topic:            record.Topic(x.Region, x.product.ID, x.product.Major),
 		Cursor:           x.cursor,
 		Limit:            int(x.reservation.Granted()),
 		Subject:          x.subject(),
-		HideDecisionTime: x.decision.Obligations.Of(x.product.DecisionTime).Action != redact.Keep,
+		HideDecisionTime: x.hidesDecisionTime(),
 		Warnings:         x.warnings(),
-		Redact: func(dst, value, key []byte) ([]byte, string, error) {
-			id, body, err := schemas.SplitFrame(value)
-			if err != nil {
-				return dst, "", problem.Wrap(problem.RecordUnreadable, err, "")
-			}
-			schema, ok := x.snap.Schemas.ByID(id)
-			if !ok {
-				return dst, "", problem.New(problem.SchemaUnknown, "id %d", id)
-			}
-			view, err := x.views.get(schema, canonical, of)
-			if err != nil {
-				return dst, "", problem.Wrap(problem.RecordUnredactable, err, "")
-			}
-			dst, err = view.Append(dst, body, key, run)
-			if errors.Is(err, schemas.ErrExcluded) {
-				err = feed.ErrExcluded
-			}
-			return dst, schema.Name, err
-		},
+		Form:             x.shape.form,
+		Redact:           x.redact(schemas.NewRun(x.hashKey(), x.Unseal.Session(ctx, sealed.Prefix(x.product.ID)))),
 	}
 }
 
@@ -261,7 +242,10 @@ func (x *exchange) render(page *feed.Page) (*Release, *receipt.Receipt, error) {
 		return nil, nil, problem.New(problem.VaultUnavailable, "there is no cursor key")
 	}
 	out.Next = page.Next.Seal(x.snap.CursorKeys[0], x.owner())
-	out.Body = body(x.req.Format, page, out.Next)
+	var err error
+	if out.Body, err = x.body(page, out.Next); err != nil {
+		return nil, nil, err
+	}
 	if page.Records == 0 && len(page.Withheld) == 0 {
 		return out, nil, nil
 	}
@@ -283,9 +267,18 @@ func (x *exchange) unsigned(page *feed.Page, out *Release) (*receipt.Receipt, er
 		Purpose: x.req.Purpose, Provider: x.product.Providers[x.Region], Consumer: x.caller.Participant, System: x.caller.System,
 		Policy: x.snap.Policies.Version(), Obligations: "sha256:" + hex.EncodeToString(obligations[:]),
 		Topic: record.Topic(x.Region, x.product.ID, x.product.Major), Ranges: page.Ranges,
-		Records: page.Records, Withheld: page.Withheld,
+		Records: page.Records, Withheld: page.Withheld, Reader: x.resolvedInto(page),
 		Body: receipt.Body{MediaType: out.Format, Bytes: int64(len(out.Body)), Salt: salt, Digest: digest.Sum(nil)},
 	}, nil
+}
+
+// resolvedInto is the schema that records were resolved into, if it is not
+// simply their own.
+func (x *exchange) resolvedInto(page *feed.Page) string {
+	if reader := x.shape.reader.Name; slices.ContainsFunc(page.Schemas, func(of string) bool { return of != reader }) {
+		return reader
+	}
+	return ""
 }
 
 // entry is what the ledger keeps of a release.

@@ -105,6 +105,9 @@ type Gateway struct {
 	SignOrder func(control.Order) (string, error)
 	// Proxies are those that may pass client certificates on, by their names.
 	Proxies []string
+	// Versions are the names of a schema's published versions, oldest first, up
+	// to and with itself; see subject.Lines. nil: each has one.
+	Versions func(schema string) []string
 
 	views viewCache
 }
@@ -118,7 +121,10 @@ type Request struct {
 	Fields  []string // asked for; empty: all that may be had
 	Cursor  string   // "" to begin at the oldest record
 	Limit   int
-	Format  string // media type: NDJSON or JSON
+	Format  string // media type: NDJSON, JSON, Avro or CSV
+	// Version is the version of the product's schema in which records are asked
+	// for, as the registry counts them: "1", "2", … or Latest. "" is Latest.
+	Version string
 	// Emergency is the id of the emergency access that is invoked, or "".
 	Emergency string
 }
@@ -155,7 +161,7 @@ func (g *Gateway) Exchange(ctx context.Context, req Request) (*Release, error) {
 	if err := x.decide(ctx); err != nil { // 12 catalogue, policies
 		return nil, x.refuse(ctx, err)
 	}
-	if err := x.open(); err != nil { // the cursor, which only its owner may use
+	if err := x.open(); err != nil { // the form of the answer; the cursor, which only its owner may use
 		return nil, x.refuse(ctx, err)
 	}
 	if err := x.reserve(ctx); err != nil { // 13 quota of the agreement

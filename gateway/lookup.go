@@ -95,6 +95,9 @@ func (g *Gateway) lookup(ctx context.Context, l Lookup, as policies.Delivery, an
 		return nil, x.refuse(ctx, err)
 	}
 	key, err := x.key(&l)
+	if err == nil {
+		err = x.form()
+	}
 	if err != nil {
 		return nil, x.refuse(ctx, err)
 	}

@@ -107,7 +107,7 @@ func (p *province) startGateway(ctx context.Context) error {
 		Admission: quota.Admission{Store: local, PerAddress: perAddress, PerCaller: perCaller, PerRevocation: perRevocation},
 		Quota:     quota.Degrade{Shared: stores.quota, Local: local}, Subjects: stores.subjects, Replays: stores.replays, Reader: feed.New(p.kafka),
 		Unseal: sealed.NewOpener(secrets.UnwrapDataKey, maxDataKeys), Signer: signer, Ledger: process.ledger, Failures: failures,
-		SignOrder: signOrders(vouching), Proxies: p.cmd.Proxy, Now: time.Now, NewID: signing.NewID, Logger: p.logger,
+		SignOrder: signOrders(vouching), Proxies: p.cmd.Proxy, Now: time.Now, NewID: signing.NewID, Logger: p.logger, Versions: p.world.subjects.Versions,
 	}
 	metrics := httpapi.NewMetrics(p.region)
 	api := &httpapi.API{Gateway: g, Keys: signer, Subjects: p.world.subjects, Metrics: metrics, Logger: p.logger}

@@ -149,11 +149,13 @@ var guides = map[string]map[string]string{
 		`grep '"life_cycle":"listed"' list`: "", // into a file
 	},
 	"bids.md": {
-		"bin/hubctl sample bid_result":                                "identifier_invalid",
-		"bin/connector preview":                                       "60 rows: 57 would be published",
-		"bin/connector status":                                        "bid_result of sc-trading in 510000",
-		"bin/connector quarantine":                                    "code_unknown",
-		"bin/hubctl pull --region 510000 --product bid_result":        `"bid_section_code"`,
+		"bin/hubctl sample bid_result":                         "identifier_invalid",
+		"bin/connector preview":                                "60 rows: 57 would be published",
+		"bin/connector status":                                 "bid_result of sc-trading in 510000",
+		"bin/connector quarantine":                             "code_unknown",
+		"bin/hubctl pull --region 510000 --product bid_result": `"bid_section_code"`,
+		"bin/hubctl pull --region 510000 --product bid_result --purpose cross_posting --as cq-trading --format": "every receipt verified",
+		"head -n 1 won.csv": "event_id,operation,version,decision_time,warnings,record.",
 		"bin/hubctl pull --region 510000 --product bid_notice":        `"notice_no"`,
 		"bin/hubctl pull --region 510000 --product bid_market_entity": `"registered_capital"`,
 	},

@@ -54,6 +54,8 @@ type pullCommand struct {
 	Purpose   string        `required:"" help:"What the records are for: a purpose of the agreement, e.g. price_monitoring."`
 	Follow    bool          `short:"f" help:"Stay at the end and wait for more."`
 	Fields    []string      `help:"Only these fields, parted by commas."`
+	Format    string        `default:"json" enum:"json,avro,csv" help:"What to print: json (one object a line), avro (an object container file) or csv (${default})."`
+	Version   string        `name:"schema-version" placeholder:"N" help:"Resolve records into this version of the product's schema, as its registry counts them. Default: the newest."`
 	Limit     int           `help:"Records of a page at the most. Default: the gateway's."`
 	Pages     int           `help:"Stop after so many pages. Default: at the end of what is published."`
 	State     string        `placeholder:"FILE" help:"Begin at the cursor in this file, and keep the cursor there."`
@@ -78,12 +80,13 @@ func (cmd *pullCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	p := puller{cmd: cmd, streams: s, participant: profile.Participant}
+	out, format := newPageWriter(cmd.Format, s.out)
+	p := puller{cmd: cmd, streams: s, participant: profile.Participant, pageWriter: out}
 	wait := time.Duration(0)
 	if cmd.Follow {
 		wait = time.Second
 	}
-	q := client.Query{Product: cmd.Product, Purpose: cmd.Purpose, Fields: cmd.Fields, Limit: cmd.Limit, Cursor: cursor, Emergency: cmd.Emergency}
+	q := client.Query{Product: cmd.Product, Purpose: cmd.Purpose, Fields: cmd.Fields, Limit: cmd.Limit, Cursor: cursor, Emergency: cmd.Emergency, Format: format, Version: cmd.Version}
 	err = c.Follow(s.ctx, q, wait, cmd.Patience, p.page)
 	s.say("%s pulled %d records in %d pages from %s, every receipt verified", p.participant, p.records, p.pages, cmd.Region)
 	if errors.Is(err, errEnough) || errors.Is(err, context.Canceled) && s.ctx.Err() != nil {
@@ -152,26 +155,21 @@ func (cmd *pullCommand) cursor() (string, error) {
 type puller struct {
 	cmd *pullCommand
 	*streams
+	pageWriter
 	participant string
-	records     int
+	records     int64
 	pages       int
 }
 
 // page prints a verified page, and only then moves the cursor on: whoever is
 // interrupted between the two sees records again and misses none.
 func (p *puller) page(page *client.Page) error {
-	for _, r := range page.Records {
-		line, err := json.Marshal(r)
-		if err != nil {
-			return err
-		}
-		if _, err := p.out.Write(append(line, '\n')); err != nil {
-			return err
-		}
+	if err := p.write(page); err != nil {
+		return err
 	}
 	if page.Receipt != nil {
 		p.pages++
-		p.records += len(page.Records)
+		p.records += page.Receipt.Records
 		if err := p.keepReceipt(page); err != nil {
 			return err
 		}

@@ -102,11 +102,26 @@ type Query struct {
 	// Emergency is the id of the emergency access (应急调用) that is invoked in
 	// an agreement's place: its use raises an alarm at the provider's hub.
 	Emergency string
+	// Format is JSON if it is "". Only of JSON are the records taken apart.
+	Format Format
+	// Version is the version of the product's schema that records are resolved
+	// into, as the registry counts them; "": the newest.
+	Version string
 }
+
+// Format is how the gateway writes records.
+type Format string
+
+// The formats, as the parameter format= names them.
+const (
+	JSON Format = "ndjson" // one object a line
+	Avro Format = "avro"   // an object container file
+	CSV  Format = "csv"    // behind a row of names
+)
 
 // Page is a verified answer.
 type Page struct {
-	Records []Record
+	Records []Record // of JSON
 	Next    string
 	AtEnd   bool // nothing is published behind Next now
 	// Receipt and Signed are nil and "" for a page without records.
@@ -125,10 +140,8 @@ type Record struct {
 	Record       json.RawMessage `json:"record"`                 // the released fields
 }
 
-// The media type that is asked for, and the headers of an answer; see
-// /openapi.json.
+// The headers of an answer; see /openapi.json.
 const (
-	ndjson        = "application/x-ndjson"
 	headerReceipt = "Hub-Receipt"
 	headerNext    = "Hub-Next-Cursor"
 	headerAtEnd   = "Hub-At-End"
@@ -136,7 +149,10 @@ const (
 
 // Records pulls and verifies one page.
 func (c *Client) Records(ctx context.Context, q Query) (*Page, error) {
-	v := url.Values{"purpose": {q.Purpose}}
+	v := url.Values{"purpose": {q.Purpose}, "format": {string(cmp.Or(q.Format, JSON))}}
+	if q.Version != "" {
+		v.Set("schema_version", q.Version)
+	}
 	if q.Cursor != "" {
 		v.Set("cursor", q.Cursor)
 	}
@@ -149,7 +165,7 @@ func (c *Client) Records(ctx context.Context, q Query) (*Page, error) {
 	if q.Emergency != "" {
 		v.Set("emergency", q.Emergency)
 	}
-	body, header, err := c.get(ctx, "/v1/products/"+url.PathEscape(q.Product)+"/records?"+v.Encode(), ndjson)
+	body, header, err := c.get(ctx, "/v1/products/"+url.PathEscape(q.Product)+"/records?"+v.Encode(), "*/*")
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (c *Client) Follow(ctx context.Context, q Query, wait, patience time.Durati
 		}
 		// Only an empty page that leads back to itself is the end: a range
 		// that is read to its end may have another behind it.
-		atRest := page.AtEnd && len(page.Records) == 0 && page.Next == q.Cursor
+		atRest := page.AtEnd && page.Receipt == nil && page.Next == q.Cursor
 		q.Cursor = page.Next
 		switch {
 		case !atRest:

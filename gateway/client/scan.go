@@ -71,13 +71,7 @@ type fields map[string]fields
 func fieldsOf(s *schemas.Schema) fields {
 	root := fields{}
 	for i := range s.Leaves {
-		at := root
-		for name := range bytes.SplitSeq([]byte(s.Leaves[i].Path), []byte(".")) {
-			if at[string(name)] == nil {
-				at[string(name)] = fields{}
-			}
-			at = at[string(name)]
-		}
+		root.add(s.Leaves[i].Path)
 	}
 	return root
 }

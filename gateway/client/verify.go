@@ -20,7 +20,7 @@ func (c *Client) verify(p *Page, q Query) error {
 		return problem.New(problem.AnswerInvalid, "there is no cursor for the next page")
 	}
 	if p.Signed == "" {
-		if len(p.Body) > 0 {
+		if n, err := count(p.Body, q.Format, nil); err != nil || n > 0 {
 			return problem.New(problem.ReceiptInvalid, "the answer has records and no receipt")
 		}
 		return nil
@@ -29,7 +29,10 @@ func (c *Client) verify(p *Page, q Query) error {
 	if p.Receipt, err = c.vouched(p.Signed, p.Body, q.Product, q.Purpose, ""); err != nil {
 		return err
 	}
-	return c.read(p)
+	if q.Format == "" || q.Format == JSON {
+		return c.read(p)
+	}
+	return c.check(p, q.Format)
 }
 
 // vouched is the receipt of an answer of this moment, to this question of ours.
@@ -47,16 +50,29 @@ func (c *Client) vouched(signed string, body []byte, product, purpose, delivery 
 	return r, r.Matches(body)
 }
 
+// known is the fields that records of an answer may have: those of the schema
+// that they were resolved into, or of their own.
+func (c *Client) known(r *receipt.Receipt) (of []fields, names []string, err error) {
+	names = r.Schemas
+	if r.Reader != "" {
+		names = []string{r.Reader}
+	}
+	for _, name := range names {
+		s, ok := c.config.Schemas.Schema(name)
+		if !ok {
+			return nil, nil, problem.New(problem.SchemaUnknown, "%s: this client is older than the gateway", name)
+		}
+		of = append(of, fieldsOf(s))
+	}
+	return of, names, nil
+}
+
 // read takes the records apart and holds each against the schemas that the
 // receipt names.
 func (c *Client) read(p *Page) error {
-	var known []fields
-	for _, name := range p.Receipt.Schemas {
-		s, ok := c.config.Schemas.Schema(name)
-		if !ok {
-			return problem.New(problem.SchemaUnknown, "%s: this client is older than the gateway", name)
-		}
-		known = append(known, fieldsOf(s))
+	known, names, err := c.known(p.Receipt)
+	if err != nil {
+		return err
 	}
 	for line := range bytes.Lines(p.Body) {
 		r, err := parseRecord(bytes.TrimSuffix(line, []byte("\n")))
@@ -64,12 +80,16 @@ func (c *Client) read(p *Page) error {
 		case err != nil:
 			return problem.Wrap(problem.AnswerInvalid, err, "record %d cannot be read", len(p.Records)+1)
 		case !slices.ContainsFunc(known, func(f fields) bool { return f.hold(r.Record) }):
-			return problem.New(problem.AnswerInvalid, "record %d: its fields are not those of %s", len(p.Records)+1, strings.Join(p.Receipt.Schemas, ", "))
+			return problem.New(problem.AnswerInvalid, "record %d: its fields are not those of %s", len(p.Records)+1, strings.Join(names, ", "))
 		}
 		p.Records = append(p.Records, r)
 	}
-	if int64(len(p.Records)) != p.Receipt.Records {
-		return problem.New(problem.AnswerInvalid, "%d records, the receipt says %d", len(p.Records), p.Receipt.Records)
+	return counted(int64(len(p.Records)), p.Receipt)
+}
+
+func counted(n int64, r *receipt.Receipt) error {
+	if n != r.Records {
+		return problem.New(problem.AnswerInvalid, "%d records, the receipt says %d", n, r.Records)
 	}
 	return nil
 }

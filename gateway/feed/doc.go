@@ -5,7 +5,8 @@
 // they have expired or are no longer allowed (invariant 9).
 //
 // One record of a page is one line of JSON: what consumers need to order and to
-// deduplicate, and the redacted record.
+// deduplicate, and the redacted record. As Avro and as CSV it holds the same
+// (envelope.go).
 //
 //	{"event_id":"…","operation":"upsert","version":1,"decision_time":"…","record":{…}}
 //

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/quota"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
@@ -56,7 +54,8 @@ type Query struct {
 	// Cursor is where to begin; with no partitions, at the oldest record. At
 	// its end, the page is empty and Page.Next names the range behind it.
 	Cursor receipt.Cursor
-	Limit  int // records, 1 to MaxRecords
+	Limit  int  // records, 1 to MaxRecords
+	Form   Form // what Redact writes, and how the envelope is written around it
 	Redact Redact
 	// Subject makes of a record's key what stands for its subject; nil if
 	// nobody counts them.
@@ -74,7 +73,7 @@ type Query struct {
 
 // Page is what a query found.
 type Page struct {
-	Lines    []byte // one JSON object and a line feed for each record
+	Lines    []byte // the records, one behind the other, in Query.Form
 	Records  int64
 	Schemas  []string
 	Ranges   []receipt.Range // that were read, not empty
@@ -192,7 +191,7 @@ func (b *builder) add(r *kafkalog.FetchedRecord) error {
 		p.Withheld[problem.RecordUnreadable]++
 		return nil //nolint:nilerr // it is counted, and the page goes on
 	}
-	p.Lines = b.appendEnvelope(p.Lines, &env)
+	p.Lines = b.query.appendEnvelope(p.Lines, &env)
 	lines, schema, err := b.query.Redact(p.Lines, r.Value, r.Key)
 	if errors.Is(err, ErrExcluded) { // not for this consumer, and not worth a word
 		p.Lines = p.Lines[:before]
@@ -207,7 +206,7 @@ func (b *builder) add(r *kafkalog.FetchedRecord) error {
 		p.Withheld[code]++
 		return nil
 	}
-	p.Lines = append(lines, '}', '\n')
+	p.Lines = b.query.end(lines)
 	p.Records++
 	if b.query.Subject != nil {
 		p.Subjects = append(p.Subjects, b.query.Subject(r.Key))
@@ -220,36 +219,6 @@ func (p *Page) addSchema(name string) {
 	if !slices.Contains(p.Schemas, name) {
 		p.Schemas = append(p.Schemas, name)
 	}
-}
-
-func (b *builder) appendEnvelope(dst []byte, e *record.Envelope) []byte {
-	dst = append(append(dst, `{"event_id":"`...), e.EventID...) // ParseEnvelope lets only plain characters through
-	dst = append(append(dst, `","operation":"`...), e.Operation...)
-	dst = append(dst, `","version":`...)
-	dst = strconv.AppendUint(dst, uint64(e.Version), 10)
-	if !b.query.HideDecisionTime {
-		dst = append(dst, `,"decision_time":`...)
-		dst = e.DecisionTime.UTC().AppendFormat(dst, `"`+time.RFC3339Nano+`"`)
-	}
-	return append(b.appendWarnings(dst, e.Warnings), `,"record":`...)
-}
-
-// appendWarnings appends a member with the codes that may be told, which
-// ParseEnvelope lets through only if they are plain; none if there are none.
-func (b *builder) appendWarnings(dst []byte, codes []string) []byte {
-	before := len(dst)
-	for _, code := range codes {
-		switch {
-		case !slices.Contains(b.query.Warnings, code):
-			continue
-		case len(dst) == before:
-			dst = append(dst, `,"warnings":["`...)
-		default:
-			dst = append(dst[:len(dst)-1], `,"`...)
-		}
-		dst = append(append(dst, code...), `"]`...)
-	}
-	return dst
 }
 
 func headers(r *kafkalog.FetchedRecord) iter.Seq2[string, []byte] {

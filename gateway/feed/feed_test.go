@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/linkedin/goavro/v2"
 
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/record"
@@ -48,6 +51,56 @@ func TestLines(t *testing.T) {
 	}
 	if !bytes.Equal(p.Lines, want) {
 		t.Errorf("lines are\n%swant\n%s", p.Lines, want)
+	}
+}
+
+// The same envelope as a row and as Avro bytes, under the names that announce it.
+func TestRowsAndBytes(t *testing.T) {
+	t.Parallel()
+	for _, hide := range []bool{false, true} {
+		q := Query{Form: Rows, HideDecisionTime: hide, Warnings: []string{"region_abolished", "check_character_doubtful"}}
+		q.Redact = func(dst, _, _ []byte) ([]byte, string, error) {
+			return append(dst, "in_force,\"a,b\"\r\n"...), "s", nil
+		}
+		p := &Page{}
+		b := builder{page: p, query: &q}
+		id := record.EventID(record.Key([]byte("secret"), []byte{1}), record.Digest{1}, 1)
+		if err := b.add(message(1, []string{"check_character_doubtful", "unknown", "region_abolished"})); err != nil {
+			t.Fatal(err)
+		}
+		want := "event_id,operation,version,decision_time,warnings,record.status,record.parties.name\r\n" +
+			id + ",upsert,1,1970-01-01T00:00:01Z,check_character_doubtful region_abolished,in_force,\"a,b\"\r\n"
+		if hide {
+			want = strings.NewReplacer(",decision_time", "", ",1970-01-01T00:00:01Z", "").Replace(want)
+		}
+		if got := string(Columns([]byte("status,parties.name\r\n"), hide)) + string(p.Lines); got != want {
+			t.Errorf("rows are\n%swant\n%s", got, want)
+		}
+
+		q.Form, p.Lines = Binary, nil
+		q.Redact = func(dst, _, _ []byte) ([]byte, string, error) { return append(dst, 2), "s", nil } // the long 1
+		if err := b.add(message(1, []string{"check_character_doubtful", "region_abolished"})); err != nil {
+			t.Fatal(err)
+		}
+		source, err := Schema([]byte(`"long"`), hide)
+		if err != nil {
+			t.Fatal(err)
+		}
+		codec, err := goavro.NewCodec(string(source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		native, rest, err := codec.NativeFromBinary(p.Lines)
+		of, _ := native.(map[string]any)
+		if err != nil || len(rest) > 0 || of["event_id"] != id || of["version"] != int64(1) || of["record"] != int64(1) || len(of["warnings"].([]any)) != 2 {
+			t.Errorf("%s: %v, %v", source, native, err)
+		}
+		if _, told := of["decision_time"]; told == hide {
+			t.Errorf("decision time: %v", native)
+		}
+	}
+	if got := string(Columns([]byte("\r\n"), true)); got != "event_id,operation,version,warnings,record\r\n" {
+		t.Errorf("nothing released: %s", got)
 	}
 }
 

@@ -21,7 +21,7 @@ func (r *rig) replica() *rig {
 	r.t.Helper()
 	other := &rig{
 		t: r.t, cluster: r.cluster, kafka: r.kafka, ledger: r.ledger, snapshot: r.snapshot, bundleKey: r.bundleKey, cq: r.cq, sc: r.sc,
-		logs: &lockedBuffer{}, unseal: unwrap,
+		logs: &lockedBuffer{}, unseal: unwrap, schemaFiles: r.schemaFiles,
 	}
 	other.follow()
 	other.build()

@@ -96,6 +96,11 @@ func (a *API) records(c *gin.Context) error {
 	if len(req.Fields) > 0 {
 		next.Set("fields", strings.Join(req.Fields, ","))
 	}
+	for _, parameter := range []string{"format", "schema_version"} {
+		if given := c.Query(parameter); given != "" {
+			next.Set(parameter, given)
+		}
+	}
 	c.Header("Link", "<"+c.Request.URL.Path+"?"+next.Encode()+`>; rel="next"`)
 	c.Header(HeaderNext, release.Next)
 	c.Header(HeaderAtEnd, strconv.FormatBool(release.AtEnd))
@@ -114,7 +119,7 @@ var (
 	fieldPattern = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,127}$`)
 )
 
-var recordsParameters = []string{"cursor", "limit", "purpose", "fields", "emergency"}
+var recordsParameters = []string{"cursor", "limit", "purpose", "fields", "emergency", "format", "schema_version"}
 
 // recordsQuery refuses a parameter that is unknown or given twice, because a
 // caller who misspells one would get what it did not ask for.
@@ -135,7 +140,6 @@ func recordsQuery(raw string) (url.Values, error) {
 func recordsRequest(c *gin.Context) (gateway.Request, error) {
 	req := gateway.Request{
 		Credentials: credentials(c), ID: c.GetString(keyInstance), Product: c.Param("product"), Limit: defaultLimit,
-		Format: format(c.GetHeader("Accept")),
 	}
 	query, err := recordsQuery(c.Request.URL.RawQuery)
 	if err != nil {
@@ -147,6 +151,10 @@ func recordsRequest(c *gin.Context) (gateway.Request, error) {
 	if req.Emergency = query.Get("emergency"); req.Emergency != "" && !idPattern.MatchString(req.Emergency) {
 		return req, problem.New(problem.RequestInvalid, "emergency is not an id")
 	}
+	if req.Version, err = askedVersion(query); err != nil {
+		return req, err
+	}
+	req.Format = format(query, c.Request.Header.Values("Accept"))
 	req.Cursor = query.Get("cursor")
 	if query.Has("limit") {
 		if req.Limit, err = strconv.Atoi(query.Get("limit")); err != nil {
@@ -160,20 +168,6 @@ func recordsRequest(c *gin.Context) (gateway.Request, error) {
 		return req, problem.New(problem.RequestInvalid, "fields is a list of at most %d names, parted by commas", maxFields)
 	}
 	return req, nil
-}
-
-// format takes JSON when it is asked for by name, and NDJSON otherwise.
-func format(accept string) string {
-	for part := range strings.SplitSeq(accept, ",") {
-		kind, _, _ := strings.Cut(part, ";")
-		switch strings.TrimSpace(kind) {
-		case gateway.NDJSON, "*/*":
-			return gateway.NDJSON
-		case gateway.JSON:
-			return gateway.JSON
-		}
-	}
-	return gateway.NDJSON
 }
 
 // receipt is GET /v1/receipts/{id}: the stored bytes.

@@ -19,6 +19,7 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/signing"
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/schemas"
 )
 
 // uncounted forgets refusals.
@@ -30,7 +31,7 @@ func (uncounted) Note(string, string, problem.Code, time.Time) {}
 // that fuzzes must start within seconds on any machine.
 func registryOnly(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, cq: pkitest.New(t, "Chongqing"), sc: pkitest.New(t, "Sichuan")}
+	r := &rig{schemaFiles: schemas.Files(), t: t, cq: pkitest.New(t, "Chongqing"), sc: pkitest.New(t, "Sichuan")}
 	r.snapshot = r.newSnapshot(nil)
 	r.snapshot.Trust = identity.NewTrust(map[string]identity.Authorities{
 		region:   {Roots: []*x509.Certificate{r.cq.Root}, Names: []string{"cq-*"}},

@@ -11,13 +11,12 @@ import (
 
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
 	"github.com/chuanyu-exchange/hub/internal/problem"
-	"github.com/chuanyu-exchange/hub/schemas"
 	"github.com/chuanyu-exchange/hub/schemas/subject"
 )
 
 func (r *rig) lines() *subject.Lines {
 	r.t.Helper()
-	lines, err := subject.Load(schemas.Files(), r.snapshot.Schemas)
+	lines, err := subject.Load(r.schemaFiles, r.snapshot.Schemas)
 	if err != nil {
 		r.t.Fatal(err)
 	}

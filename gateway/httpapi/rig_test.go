@@ -74,6 +74,8 @@ type rig struct {
 	doubts []string                        // warnings of the records that publish puts into Kafka
 	alter  func(i int, e *record.Envelope) // what publish says of a record
 
+	schemaFiles, catalogueFiles fs.FS
+
 	mu     sync.Mutex
 	offset time.Duration // of the gateway's clock
 	unseal func(ctx context.Context, name string, wrapped []byte) ([]byte, error)
@@ -120,7 +122,14 @@ func testPolicies(t testing.TB, extra map[string]string) fs.FS {
 
 func newRig(t testing.TB, agreements map[string]string) *rig {
 	t.Helper()
-	r := &rig{t: t, cq: pkitest.New(t, "Chongqing"), sc: pkitest.New(t, "Sichuan"), logs: &lockedBuffer{}, unseal: unwrap}
+	return newRigOn(t, agreements, schemas.Files(), nil)
+}
+
+// newRigOn is newRig with schemas and a catalogue of the test's own; nil: the
+// shipped one.
+func newRigOn(t testing.TB, agreements map[string]string, schemaFiles, catalogueFiles fs.FS) *rig {
+	t.Helper()
+	r := &rig{schemaFiles: schemaFiles, catalogueFiles: catalogueFiles, t: t, cq: pkitest.New(t, "Chongqing"), sc: pkitest.New(t, "Sichuan"), logs: &lockedBuffer{}, unseal: unwrap}
 	var err error
 	if r.cluster, err = kfake.NewCluster(kfake.NumBrokers(1)); err != nil {
 		t.Fatal(err)
@@ -194,6 +203,14 @@ func (r *rig) newSnapshot(agreements map[string]string) *gateway.Snapshot {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if r.catalogueFiles != nil {
+		if set, err = schemas.Load(r.schemaFiles); err == nil {
+			cat, err = catalogue.Load(r.catalogueFiles, set.Sensitivities)
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+	}
 	rules, err := shippedPolicies()
 	if agreements != nil {
 		rules, err = policies.Load(testPolicies(r.t, agreements), cat, set.Fits)
@@ -228,6 +245,7 @@ func (r *rig) build() {
 		}, 16),
 		Replays: replay.NewMemory(1000, r.now), Proxies: []string{"edge"},
 		SignOrder: func(o control.Order) (string, error) { return o.Sign(time.Now(), issued.Key, issued.Chain) },
+		Versions:  r.lines().Versions,
 		Now:       r.now, NewID: signing.NewID, Logger: slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
@@ -263,7 +281,15 @@ func unwrap(_ context.Context, name string, wrapped []byte) ([]byte, error) {
 func (r *rig) publish(product string, n int, change func(i int, set func(path, text string))) {
 	r.t.Helper()
 	p, _ := r.snapshot.Catalogue.Product(product)
-	s, _ := r.snapshot.Schemas.Schema(p.Schema)
+	r.publishAs(p.Schema, product, n, change)
+}
+
+// publishAs writes records in a version of the schema that need not be the
+// newest.
+func (r *rig) publishAs(schema, product string, n int, change func(i int, set func(path, text string))) {
+	r.t.Helper()
+	p, _ := r.snapshot.Catalogue.Product(product)
+	s, _ := r.snapshot.Schemas.Schema(schema)
 	producer, err := r.kafka.NewProducer(r.t.Context(), kafkalog.ProducerConfig{})
 	if err != nil {
 		r.t.Fatal(err)
@@ -444,7 +470,12 @@ func (r *rig) entries() []receipt.Entry {
 }
 
 // client is the real client of a participant.
-func (r *rig) client(id string) *client.Client {
+func (r *rig) client(id string) *client.Client { return r.clientWith(id, r.snapshot.Schemas) }
+
+// olderClient was built before the rig's schemas were published.
+func (r *rig) olderClient(id string) *client.Client { return r.clientWith(id, nil) }
+
+func (r *rig) clientWith(id string, known *schemas.Set) *client.Client {
 	r.t.Helper()
 	authority, home := r.sc, "510000"
 	if strings.HasPrefix(id, "cq-") {
@@ -452,7 +483,7 @@ func (r *rig) client(id string) *client.Client {
 	}
 	cert := authority.Issue(r.system(id, home)).TLS()
 	c, err := client.New(client.Config{
-		URL: r.url, Region: region, Participant: id, Roots: r.cq.Pool(), Now: time.Now,
+		URL: r.url, Region: region, Participant: id, Roots: r.cq.Pool(), Now: time.Now, Schemas: known,
 		Certificate: func() *tls.Certificate { return &cert },
 	})
 	if err != nil {

@@ -21,14 +21,17 @@ const Type = "hub-receipt+jws"
 // Receipt says what one answer released. Once issued it never changes
 // (invariant 7).
 type Receipt struct {
-	ID        string    `json:"id"`     // UUIDv7: holds the time to the millisecond
-	Region    string    `json:"region"` // of the gateway
-	IssuedAt  time.Time `json:"issued_at"`
-	Product   string    `json:"product"`
-	Schemas   []string  `json:"schemas"` // of the records, e.g. price_quote.v1
-	Agreement string    `json:"agreement,omitempty"`
-	Emergency string    `json:"emergency,omitempty"` // emergency access in the agreement's place
-	Purpose   string    `json:"purpose"`
+	ID       string    `json:"id"`     // UUIDv7: holds the time to the millisecond
+	Region   string    `json:"region"` // of the gateway
+	IssuedAt time.Time `json:"issued_at"`
+	Product  string    `json:"product"`
+	Schemas  []string  `json:"schemas"` // of the records, e.g. price_quote.v1
+	// Reader is the version of the schema that the records were resolved into,
+	// if it is not that of all of them.
+	Reader    string `json:"reader,omitempty"`
+	Agreement string `json:"agreement,omitempty"`
+	Emergency string `json:"emergency,omitempty"` // emergency access in the agreement's place
+	Purpose   string `json:"purpose"`
 	// Delivery is query for the one record of a key, and verify for a yes or no,
 	// which releases no record; "" for a page.
 	Delivery string `json:"delivery,omitempty"`

@@ -82,6 +82,10 @@ const (
 	PolicyNotAdopted   Code = "policy_not_adopted"
 	Overloaded         Code = "overloaded"
 
+	FormatUnavailable   Code = "format_unavailable"
+	VersionUnknown      Code = "schema_version_unknown"
+	VersionIncompatible Code = "schema_version_incompatible"
+
 	AcknowledgementUntaken Code = "acknowledgement_not_taken"
 
 	OrderInvalid   Code = "order_invalid"
@@ -143,12 +147,12 @@ const (
 )
 
 // Table returns every entry, in the order of the road.
-func Table() []Entry { return slices.Concat(requests, rows) }
+func Table() []Entry { return slices.Concat(requests, shapes, rows) }
 
 // Entry is the code's line of the table; a code that is not in it reads as
 // [Internal], so that a typing error cannot invent an answer.
 func (c Code) Entry() Entry {
-	for _, table := range [][]Entry{requests, rows} {
+	for _, table := range [][]Entry{requests, shapes, rows} {
 		for i := range table {
 			if table[i].Code == c {
 				return table[i]

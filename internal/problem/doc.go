@@ -2,7 +2,7 @@
 // programs are told of it.
 //
 // Every refusal, quarantined row, rejected file and failed command carries one
-// [Code] of the table in table.go and rows.go. A code is stable: it is never
+// [Code] of the table in table.go, shapes.go and rows.go. A code is stable: it is never
 // renamed and never reused, because agencies write procedures against it. The
 // table gives each code its HTTP status and its sentences in English and
 // Chinese: what happened and what to do about it (invariant 10).

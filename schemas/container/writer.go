@@ -67,18 +67,43 @@ func NewWriter(out io.Writer, h Header) (*Writer, error) {
 	return w, err
 }
 
+// AppendAll is Append for bodies that stand one behind the other.
+func (w *Writer) AppendAll(bodies []byte) error {
+	for len(bodies) > 0 {
+		n, err := Skip(w.typ, bodies)
+		if err == nil && n == 0 {
+			err = fmt.Errorf("%w: a record has no bytes, so nobody can say how many there are", ErrRecord)
+		}
+		if err == nil {
+			err = w.append(bodies[:n])
+		}
+		if err != nil {
+			return err
+		}
+		bodies = bodies[n:]
+	}
+	return w.err
+}
+
 // Append writes one record's Avro body. A body that is not one value of the
 // schema is refused, and the file stays as it was.
 func (w *Writer) Append(body []byte) error {
-	if w.err != nil {
-		return w.err
-	}
 	n, err := Skip(w.typ, body)
 	switch {
 	case err != nil:
 		return err
 	case n != len(body):
 		return fmt.Errorf("%w: bytes are left behind it", ErrRecord)
+	}
+	return w.append(body)
+}
+
+// append writes a body that is known to be one record.
+func (w *Writer) append(body []byte) error {
+	n := len(body)
+	switch {
+	case w.err != nil:
+		return w.err
 	case n > maxRecord:
 		return fmt.Errorf("%w: a record has %d bytes, at most %d are written", ErrLimit, n, maxRecord)
 	}

@@ -47,6 +47,19 @@ func (l *Lines) Line(name string) (*Line, bool) {
 	return out, ok
 }
 
+// Versions are the names of the schemas of a line up to and with one of them;
+// none if there is no such schema.
+func (l *Lines) Versions(schema string) (names []string) {
+	line, ok := l.Line(schema)
+	if !ok {
+		return nil
+	}
+	for _, r := range line.Until(schema) {
+		names = append(names, r.Schema.Name)
+	}
+	return names
+}
+
 // All is every line, by name.
 func (l *Lines) All() []*Line {
 	out := make([]*Line, 0, len(l.byName))
