@@ -96,7 +96,7 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	for _, road := range []string{"500000 consumer_complaint", "500000 price_quote", "510000 consumer_complaint", "510000 price_quote"} {
-		wait(road + " read=500 published=490 quarantined=10 duplicates=0 released=490 receipts=1")
+		wait(road + " read=500 published=490 quarantined=9 duplicates=1 released=490 receipts=1")
 	}
 	expected := map[string]string{
 		"bin/hubctl pull --region 500000 --product price_quote":        `"commodity_name"`,
