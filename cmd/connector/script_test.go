@@ -20,7 +20,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{Dir: "testdata", Setup: func(e *testscript.Env) error {
-		e.Setenv("GORACE", os.Getenv("GORACE")) // or the race detector waits a second at the end of each command
+		e.Setenv("GORACE", os.Getenv("GORACE"))                                // or the race detector waits a second at the end of each command
 		return os.CopyFS(filepath.Join(e.WorkDir, "config"), os.DirFS(config)) // beside the script's own files
 	}})
 }
