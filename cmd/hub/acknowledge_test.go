@@ -58,7 +58,9 @@ func TestAcknowledgeCommand(t *testing.T) {
 	}{
 		"an event of no record": {"event_unknown", func() (string, string, error) { return acknowledge(strings.Repeat("0", 32), "noted") }},
 		"an unknown measure":    {"request_invalid", func() (string, string, error) { return acknowledge(record.EventID, "ignored") }},
-		"another's list":        {"", func() (string, string, error) { return hubctl("acknowledgements", "price_bulletin", "--as", "sc-commerce") }},
+		"another's list": {"", func() (string, string, error) {
+			return hubctl("acknowledgements", "price_bulletin", "--as", "sc-commerce")
+		}},
 	} {
 		if out, errs, err := try.run(); err == nil || !strings.Contains(errs, try.want) || strings.Contains(out, record.EventID) {
 			t.Errorf("%s: %v\n%s%s", name, err, out, errs)
