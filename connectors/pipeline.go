@@ -167,12 +167,20 @@ func Supervise(ctx context.Context, p *Pipeline) error {
 			wait = least
 		}
 		p.Logger.ErrorContext(ctx, "pipeline stopped, will go on", slog.String("product", p.Product.ID),
-			slog.Duration("again_in", wait), slog.String("problem", problem.From(err).LogText()))
+			slog.Duration("again_in", wait), slog.String("problem", problem.From(told(err)).LogText()))
 		if !sleeps(ctx, wait) {
 			return nil
 		}
 		wait = min(2*wait, most)
 	}
+}
+
+// told gives a failure that has no code yet the one that an operator looks up.
+func told(err error) error {
+	if problem.CodeOf(err) == problem.Internal && errors.Is(err, kafkalog.ErrUnavailable) {
+		return problem.Wrap(problem.KafkaUnavailable, err, "")
+	}
+	return err
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/chuanyu-exchange/hub/connectors"
+	"github.com/chuanyu-exchange/hub/connectors/dropdir"
 	"github.com/chuanyu-exchange/hub/connectors/source"
 	"github.com/chuanyu-exchange/hub/internal/jws"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
@@ -378,3 +380,44 @@ func TestVanishingFile(t *testing.T) {
 	}
 	r.once(1000)
 }
+
+// Whoever reads the log of a connector whose Kafka is away finds the code that
+// says so, and rows wait where they lie.
+func TestKafkaAwayIsNamed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, "price_quote")
+	file, _ := r.samples(20, 0)
+	r.put("a.csv", file)
+	log := &lines{}
+	r.config.Logger = slog.New(slog.NewTextHandler(log, nil))
+	r.cluster.Close()
+	if err := r.run(func(connectors.Position) bool { return log.contain("again_in=") }); err != nil {
+		t.Fatal(err)
+	}
+	if !log.contain(string(problem.KafkaUnavailable)) || log.contain("problem=\""+string(problem.Internal)) {
+		t.Errorf("the log: %s", log)
+	}
+	if !r.config.Source.(*dropdir.Source).Pending() {
+		t.Error("the file was let go of")
+	}
+}
+
+// lines are what a logger wrote, for readers beside it.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *lines) contain(s string) bool { return strings.Contains(l.String(), s) }

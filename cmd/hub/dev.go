@@ -251,7 +251,7 @@ func (d *dev) startVault(ctx context.Context) (vaultServer, error) {
 		d.say("using the Vault at %s", address)
 		return vaultServer{address, token}, nil
 	}
-	source, err := devvaultSource()
+	source, err := embedded.FindSource()
 	if err != nil && d.cmd.Devvault == "" {
 		return vaultServer{}, err
 	}
@@ -264,27 +264,6 @@ func (d *dev) startVault(ctx context.Context) (vaultServer, error) {
 	}
 	d.closing("devvault", func(context.Context) error { return v.Close() })
 	return vaultServer{v.Address(), v.RootToken()}, nil
-}
-
-// devvaultSource finds deploy/devvault in the checkout around the working
-// directory.
-func devvaultSource() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		source := filepath.Join(dir, "deploy", "devvault")
-		if _, err := os.Stat(filepath.Join(source, "go.mod")); err == nil {
-			return source, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", problem.New(problem.ConfigInvalid,
-				"deploy/devvault was not found: run this inside a checkout of the hub, name a binary with --devvault, or set VAULT_ADDR and VAULT_TOKEN")
-		}
-		dir = parent
-	}
 }
 
 // isTerminal says whether a live table can be drawn.

@@ -88,7 +88,9 @@ func (cmd *pullCommand) Run(s *streams) error {
 	}
 	q := client.Query{Product: cmd.Product, Purpose: cmd.Purpose, Fields: cmd.Fields, Limit: cmd.Limit, Cursor: cursor, Emergency: cmd.Emergency, Format: format, Version: cmd.Version}
 	err = c.Follow(s.ctx, q, wait, cmd.Patience, p.page)
-	s.say("%s pulled %d records in %d pages from %s, every receipt verified", p.participant, p.records, p.pages, cmd.Region)
+	if p.pages > 0 || err == nil {
+		s.say("%s pulled %d records in %d pages from %s, every receipt verified", p.participant, p.records, p.pages, cmd.Region)
+	}
 	if errors.Is(err, errEnough) || errors.Is(err, context.Canceled) && s.ctx.Err() != nil {
 		return nil
 	}
@@ -110,6 +112,9 @@ func agreedConsumer(region, product, purpose string) (string, error) {
 		for _, p := range a.Purposes {
 			purposes = append(purposes, p+" ("+a.Consumer+")")
 		}
+	}
+	if purposes == nil {
+		return "", problem.New(problem.AgreementMissing, "nobody has an agreement for %s of %s: is it a product? See hubctl products", product, region)
 	}
 	slices.Sort(purposes)
 	return "", problem.New(problem.AgreementMissing, "nobody has an agreement for %s of %s with purpose %q; there is: %s",

@@ -16,7 +16,6 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/signing"
 	"github.com/chuanyu-exchange/hub/internal/embedded"
 	"github.com/chuanyu-exchange/hub/internal/jws"
-	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
 	"github.com/chuanyu-exchange/hub/internal/vault"
 )
@@ -110,7 +109,7 @@ func transitGrant(ctx context.Context, c *vault.Client, chain []*x509.Certificat
 func openTransit(ctx context.Context, dir string) (c *vault.Client, closeAll func() error, err error) {
 	address, token, stop := os.Getenv("VAULT_ADDR"), os.Getenv("VAULT_TOKEN"), func() error { return nil }
 	if address == "" {
-		source, err := devvaultSource()
+		source, err := embedded.FindSource()
 		if err != nil {
 			return nil, nil, err
 		}
@@ -140,24 +139,4 @@ func openTransit(ctx context.Context, dir string) (c *vault.Client, closeAll fun
 		return nil, nil, err
 	}
 	return c, func() error { return errors.Join(c.Close(), stop()) }, nil
-}
-
-// devvaultSource finds deploy/devvault in the checkout around the working
-// directory.
-func devvaultSource() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		source := filepath.Join(dir, "deploy", "devvault")
-		if _, err := os.Stat(filepath.Join(source, "go.mod")); err == nil {
-			return source, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", problem.New(problem.ConfigInvalid, "deploy/devvault was not found: run this inside a checkout of the hub, or set VAULT_ADDR and VAULT_TOKEN")
-		}
-		dir = parent
-	}
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
 const (
@@ -23,6 +25,26 @@ const (
 	keptLines     = 20      // of the compiler's output, for the error
 	maxSource     = 4 << 20 // bytes of one source file
 )
+
+// FindSource finds deploy/devvault in the checkout around the working directory.
+func FindSource() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		source := filepath.Join(dir, "deploy", "devvault")
+		if _, err := os.Stat(filepath.Join(source, "go.mod")); err == nil {
+			return source, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", problem.New(problem.ConfigInvalid,
+				"deploy/devvault was not found: run this inside a checkout of the hub, or set VAULT_ADDR and VAULT_TOKEN")
+		}
+		dir = parent
+	}
+}
 
 // BuildDevvault returns a devvault binary built from the sources in sourceDir.
 // It is built once and kept in cacheDir under a digest of the sources, the Go

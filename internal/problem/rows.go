@@ -157,7 +157,7 @@ var rows = []Entry{
 	{
 		FileUnreadable, 0,
 		"the file cannot be read", "文件无法读取",
-		"check its permissions", "请检查文件权限",
+		"check its path and permissions", "请检查文件路径和权限",
 	},
 	{
 		FileUnmovable, 0,

@@ -101,7 +101,7 @@ func dealCode(class, platform string, day time.Time, n int) string {
 	s := fmt.Sprintf("%s-%s-%s-%06d", class, platform, day.Format("20060102"), n%1_000_000)
 	check, err := ident.DealCheck(s)
 	if err != nil {
-		panic("sample: " + err.Error())
+		panic("sample: " + err.Error()) // the alphabet is right by construction
 	}
 	return s + "-" + string(check)
 }

@@ -79,7 +79,7 @@ func uscc(class, region string, n int) string {
 	body := class + region + org + string(check)
 	last, err := ident.USCCCheck(body)
 	if err != nil {
-		panic("sample: " + err.Error())
+		panic("sample: " + err.Error()) // as above
 	}
 	return body + string(last)
 }
