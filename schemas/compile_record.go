@@ -33,10 +33,25 @@ func (c *compiler) record(res *evolve.Resolution, path string) (*part, error) {
 	return p, c.out.container(p, res)
 }
 
-// releases says whether any field below a path is released.
+// releases says whether any field below a path is released. What lies in a map
+// whose keys are dropped goes with them, whatever its own obligation.
 func (c *compiler) releases(path string) bool {
 	for field, ob := range c.spec.Obligations {
-		if ob.Action != redact.Drop && (path == "" || redact.Covers(path, field)) {
+		if ob.Action != redact.Drop && (path == "" || redact.Covers(path, field)) && !c.dropped(field) {
+			return true
+		}
+	}
+	return false
+}
+
+// dropped says whether a field lies in a map whose keys are dropped.
+func (c *compiler) dropped(field string) bool {
+	for i := range len(field) {
+		if field[i] != '.' {
+			continue
+		}
+		_, leaf, ok := c.spec.Reader.Leaf(field[:i])
+		if ok && leaf.Kind == Keys && c.spec.Obligations.Of(field[:i]).Action == redact.Drop {
 			return true
 		}
 	}
