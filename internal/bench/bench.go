@@ -257,7 +257,7 @@ func (p *pass) within(ctx context.Context, grace time.Duration) (int, error) {
 	}()
 	select {
 	case o := <-done:
-		return o.n, o.err
+		return o.n, errors.Join(context.Cause(ctx), o.err) // one that was cut short may say nothing of it
 	case <-ctx.Done():
 	}
 	select { // it should notice as well
