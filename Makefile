@@ -20,14 +20,14 @@ build: ## Build hub, connector and hubctl into bin/
 	@echo "building into $(BIN)/ (the first time this takes a minute or two) …"
 	@$(GO) build -o $(BIN)/ ./cmd/...
 
-test: unit e2e ## Run all tests that need only Go
+test: unit e2e ## Run all tests that need only Go: the unit tests whole, end to end, mutants
 
 # The race detector keeps every process for a second at its end unless told otherwise; memory is there to be used.
-unit: ## Run the unit tests with the race detector: no network
-	GORACE=atexit_sleep_ms=20 GOGC=400 $(GO) test -race ./...
+unit: ## Run the unit tests with the race detector, the longest of them in part: under a minute, no network
+	GORACE=atexit_sleep_ms=20 GOGC=400 $(GO) test -race -short ./...
 
-e2e: ## Run the tests that build and start the hub, kill it, and plant faults in it
-	$(GO) test -tags=e2e -timeout 20m ./internal/embedded ./internal/vault ./connectors ./cmd/...
+e2e: ## Run the unit tests whole, and those that build and start the hub, kill it, and plant faults in it
+	$(GO) test -tags=e2e -timeout 20m $$($(GO) list -tags=e2e ./... | grep -v /internal/mutants)
 	$(GO) test -tags=e2e -timeout 40m ./internal/mutants
 
 test-policies: ## Compare the policy engine with its reference interpreter on 100,000 worlds (WORLDS, in hundreds)

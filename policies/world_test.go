@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -244,13 +245,18 @@ func at(s string) time.Time {
 	return t
 }
 
-func shippedCatalogue(t testing.TB) *catalogue.Catalogue {
-	t.Helper()
+// loadShipped reads the catalogue once for all tests.
+var loadShipped = sync.OnceValues(func() (*catalogue.Catalogue, error) {
 	fields, err := cataloguetest.Fields(os.DirFS("../schemas"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), fields)
+	return catalogue.Load(catalogue.Shipped(), fields)
+})
+
+func shippedCatalogue(t testing.TB) *catalogue.Catalogue {
+	t.Helper()
+	cat, err := loadShipped()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 
 // FuzzView reads any bytes as records of the shipped schemas.
 func FuzzView(f *testing.F) {
-	set, err := schemas.Shipped()
+	set, err := shippedSet()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func FuzzParseAvro(f *testing.F) {
 
 func addShipped(f *testing.F) {
 	f.Helper()
-	set, err := schemas.Shipped()
+	set, err := shippedSet()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func addShipped(f *testing.F) {
 // FuzzEncoder encodes values of any bytes: it refuses them, or goavro and the
 // View read what it wrote.
 func FuzzEncoder(f *testing.F) {
-	set, err := schemas.Shipped()
+	set, err := shippedSet()
 	if err != nil {
 		f.Fatal(err)
 	}

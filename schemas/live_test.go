@@ -55,7 +55,7 @@ func againstProcess(t *testing.T, cmd *exec.Cmd) {
 	var all []*schemas.Schema
 	var docs [][]byte
 	encoder := json.NewEncoder(&in)
-	for i := range pairs(t, 10_000) {
+	for i := range pairs(t, 1_000) {
 		g := schematest.New(start + uint64(i))
 		s := foreign(t, g.Schema())
 		body, _ := g.Value(nil, s.Type)

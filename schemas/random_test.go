@@ -15,13 +15,16 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/schematest"
 )
 
-// pairs is how many random schemas a test tries: HUB_PAIRS, or few enough for
-// the unit tests.
+// pairs is how many random schemas or values a test tries: HUB_PAIRS, few of
+// them with -short, else ten times as many.
 func pairs(t testing.TB, few int) int {
 	t.Helper()
 	text := os.Getenv("HUB_PAIRS")
-	if text == "" {
+	if text == "" && testing.Short() {
 		return few
+	}
+	if text == "" {
+		return 10 * few
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {

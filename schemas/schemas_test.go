@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chuanyu-exchange/hub/schemas"
@@ -38,9 +39,12 @@ func (glassBox) Open(dst, block, additional []byte) ([]byte, error) {
 	return append(dst, block[8:]...), nil
 }
 
+// shippedSet is read once: it never changes, and most tests need it.
+var shippedSet = sync.OnceValues(schemas.Shipped)
+
 func shipped(t testing.TB, name string) *schemas.Schema {
 	t.Helper()
-	set, err := schemas.Shipped()
+	set, err := shippedSet()
 	if err != nil {
 		t.Fatal(err)
 	}

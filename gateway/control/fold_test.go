@@ -356,7 +356,11 @@ func TestSameStateFromAnyCut(t *testing.T) {
 	if took < 10 || took > 140 {
 		t.Errorf("seed %d: %d of %d orders took effect: the test proves little", seed, took, len(outcomes))
 	}
-	for range 8 {
+	cuts := 8
+	if testing.Short() {
+		cuts = 3
+	}
+	for range cuts {
 		s := &control.State{}
 		for from := 0; from < len(l.entries); {
 			to := min(from+1+random.IntN(40), len(l.entries))

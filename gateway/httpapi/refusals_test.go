@@ -17,6 +17,7 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
+	"github.com/chuanyu-exchange/hub/policies"
 )
 
 // agreement is one in YAML, for the test's own additions.
@@ -42,7 +43,7 @@ noOnwardSharing: true
 // over is a shipped agreement whose term is over.
 func over(t *testing.T, file string) string {
 	t.Helper()
-	b, err := testPolicies(t, nil).Open(file)
+	b, err := policies.Shipped().Open(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,13 +27,17 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 )
 
-// rows is how many rows of each product are looked at: few, or as many as
-// HUB_SAMPLE_ROWS says; `make test-faults` says 100000.
+// rows is how many rows of each product are looked at: few of them with -short,
+// else ten times as many, or as many as HUB_SAMPLE_ROWS says; `make test-faults`
+// says 100000.
 func rows(few int) int {
 	if n, err := strconv.Atoi(os.Getenv("HUB_SAMPLE_ROWS")); err == nil {
 		return n
 	}
-	return few
+	if testing.Short() {
+		return few
+	}
+	return 10 * few
 }
 
 // carried is what becomes of the rows of a file: read, mapped and validated as
@@ -104,7 +107,7 @@ func carry(t *testing.T, product, region string, open func(columns []string) (so
 			c.faults.Quarantined[faults[0].Code]++
 			continue
 		}
-		key, content := keyOf(keys, values), sha256.Sum256(fmt.Append(nil, values))
+		key, content := textOf(values, keys...), sha256.Sum256([]byte(textOf(values)))
 		if last[key] == content {
 			c.faults.Duplicates++
 			continue
@@ -158,19 +161,19 @@ func TestFaultsAreDeclared(t *testing.T) {
 // an entry of a list), and a seed says it all.
 func TestGoodRows(t *testing.T) {
 	t.Parallel()
-	n := rows(300)
+	n := rows(60)
 	for _, product := range sample.Products() {
 		open, _ := csv(t, product, sample.Options{Region: "510000", Rows: n, Seed: 1})
 		keys, keyLeaves := map[string]bool{}, leaves(t, product)
 		got := carry(t, product, "510000", open, func(_ map[string]string, values []schemas.Value) {
-			keys[keyOf(keyLeaves, values)] = true
+			keys[textOf(values, keyLeaves...)] = true
 		})
 		if len(got.faults.Quarantined) > 0 || got.faults.Duplicates > 0 || len(keys) != n {
 			t.Errorf("%s: %d rows, %d keys, faults %v", product, got.read, len(keys), got.faults)
 		}
 	}
 	var a, b bytes.Buffer
-	o := sample.Options{Region: "500000", Rows: 500, Seed: 1, FaultEvery: 9}
+	o := sample.Options{Region: "500000", Rows: n, Seed: 1, FaultEvery: 9}
 	for _, product := range sample.Products() {
 		_, err1 := sample.CSV(&a, product, o)
 		_, err2 := sample.CSV(&b, product, o)
@@ -186,13 +189,29 @@ func TestGoodRows(t *testing.T) {
 	}
 }
 
-// keyOf tells records of a product apart.
-func keyOf(leaves []int, values []schemas.Value) string {
-	var key strings.Builder
-	for _, i := range leaves {
-		fmt.Fprintf(&key, "%s|%d\x00", values[i].Bytes, values[i].Int)
+// textOf tells records apart by some of their fields, or by all.
+func textOf(values []schemas.Value, leaves ...int) string {
+	var text []byte
+	add := func(v *schemas.Value) {
+		text = strconv.AppendBool(append(text, v.Bytes...), v.Set)
+		text = strconv.AppendInt(text, v.Int, 10)
+		for _, n := range v.Ints {
+			text = strconv.AppendInt(append(text, ','), n, 10)
+		}
+		for _, s := range v.Texts {
+			text = append(append(text, ','), s...)
+		}
+		text = append(text, 0)
 	}
-	return key.String()
+	if leaves == nil {
+		for i := range values {
+			add(&values[i])
+		}
+	}
+	for _, i := range leaves {
+		add(&values[i])
+	}
+	return string(text)
 }
 
 // leaves are the fields that tell records of a product apart.
@@ -217,7 +236,7 @@ func TestFormats(t *testing.T) {
 		var want []string
 		for _, format := range []sample.Format{sample.FormatCSV, sample.FormatJSON, sample.FormatXLSX, sample.FormatXML} {
 			var file bytes.Buffer
-			if _, err := sample.Write(&file, format, product, sample.Options{Region: "500000", Rows: 20, Seed: 3}); err != nil {
+			if _, err := sample.Write(&file, format, product, sample.Options{Region: "500000", Rows: 5, Seed: 3}); err != nil {
 				t.Fatal(err)
 			}
 			var got []string
@@ -235,7 +254,7 @@ func TestFormats(t *testing.T) {
 			if format == sample.FormatCSV {
 				want = got
 			}
-			if len(got) != 20 || !slices.Equal(got, want) {
+			if len(got) != 5 || !slices.Equal(got, want) {
 				t.Errorf("%s as %s: %d rows, not those of the CSV file", product, format, len(got))
 			}
 		}

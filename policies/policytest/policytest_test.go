@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -15,13 +16,18 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/catalogue/cataloguetest"
 )
 
-func shippedCatalogue(t *testing.T) *catalogue.Catalogue {
-	t.Helper()
+// loadShipped reads the catalogue once for all tests.
+var loadShipped = sync.OnceValues(func() (*catalogue.Catalogue, error) {
 	fields, err := cataloguetest.Fields(os.DirFS("../../schemas"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), fields)
+	return catalogue.Load(catalogue.Shipped(), fields)
+})
+
+func shippedCatalogue(t *testing.T) *catalogue.Catalogue {
+	t.Helper()
+	cat, err := loadShipped()
 	if err != nil {
 		t.Fatal(err)
 	}

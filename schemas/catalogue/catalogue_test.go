@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -18,9 +19,12 @@ import (
 	"github.com/chuanyu-exchange/hub/schemas/redact"
 )
 
+// fieldsOfShipped are read once for all tests.
+var fieldsOfShipped = sync.OnceValues(func() (catalogue.SchemaFields, error) { return cataloguetest.Fields(os.DirFS("..")) })
+
 func shippedFields(t *testing.T) catalogue.SchemaFields {
 	t.Helper()
-	fields, err := cataloguetest.Fields(os.DirFS(".."))
+	fields, err := fieldsOfShipped()
 	if err != nil {
 		t.Fatal(err)
 	}
