@@ -17,6 +17,7 @@ type Hostile struct {
 	Want    problem.Code // why it is put aside
 	Says    string       // in the detail, for whoever must find the place
 	Rows    int          // that stand all the same
+	Slow    bool         // to make or to read under the race detector: not with -short
 }
 
 // hostile: such a file costs little memory and is put aside for what it is; the
@@ -26,6 +27,9 @@ func (k Kind) hostile(t *testing.T) {
 		t.Skip("none are known of this kind")
 	}
 	for _, h := range k.Hostile {
+		if h.Slow && testing.Short() {
+			continue
+		}
 		t.Run(h.Title, func(t *testing.T) {
 			b := k.bench(t)
 			b.write("a"+k.Extension, h.Content())
