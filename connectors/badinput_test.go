@@ -46,7 +46,7 @@ func badInputs() []badInput {
 		{title: "a file in another encoding", file: ".csv", content: text("\xc6\xb7\xc3\xfb,\xd7\xee\xb5\xcd\xbc\xdb\n"), refused: problem.FileEncoding, says: []string{"a.csv", "utf-8", "gb18030"}},
 		{title: "a missing column", file: ".csv", content: text("品名,最低价,最高价,规格,单位,发布日期\n"), refused: problem.ColumnMissing, says: []string{"a.csv", "missing: 平均价", "最高价"}},
 		{title: "an endless line", file: ".csv", content: func() []byte {
-			return append([]byte(priceHeader+goodRow), bytes.Repeat([]byte("x"), 80<<20)...)
+			return append([]byte(priceHeader+goodRow), bytes.Repeat([]byte("x"), 40<<20)...)
 		}, refused: problem.RowTooLong, says: []string{"a.csv", "row 2"}, published: 1},
 		{title: "a wrong type", file: ".csv", content: text(priceHeader + goodRow + "桃,一元,1.50,2.00,普通,斤,2026-01-02\n"), quarantined: problem.NumberUnreadable, says: []string{"a.csv", "row 2", "line 3", "low_price", "最低价"}, published: 1},
 		{title: "an unknown code", file: ".csv", content: text(priceHeader + goodRow + "桃,1.00,1.50,2.00,普通,担,2026-01-02\n"), quarantined: problem.UnitUnknown, says: []string{"row 2", "line 3", "low_price", "最低价"}, published: 1},

@@ -36,7 +36,7 @@ func cells(t *testing.T, product string, n int) []map[string]string {
 // 100,000 rows (HUB_SAMPLE_ROWS); of few rows chance alone asks for more room.
 func TestShares(t *testing.T) {
 	t.Parallel()
-	n, most := rows(1_500), 3.0
+	n, most := rows(700), 5.0
 	if n >= 100_000 {
 		most = 1
 	}
