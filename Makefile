@@ -41,7 +41,7 @@ test-live: clients ## Run the tests against real engines and the clients of othe
 
 CLIENTS := .clients
 
-clients: $(CLIENTS)/node/ready $(CLIENTS)/venv/ready $(CLIENTS)/jars/ready ## Install the Avro and Kafka clients of others into .clients/
+clients: $(CLIENTS)/node/ready $(CLIENTS)/venv/ready $(CLIENTS)/jars/ready ## Install the Avro and Kafka clients and the schema registry of others into .clients/
 
 $(CLIENTS)/node/ready: deploy/clients/package.json
 	@mkdir -p $(@D) && cp $< $(@D)/
@@ -56,6 +56,7 @@ $(CLIENTS)/venv/ready: deploy/clients/requirements.txt
 $(CLIENTS)/jars/ready: deploy/clients/pom.xml
 	@rm -rf $(@D) && mkdir -p $(@D)
 	mvn --quiet --batch-mode --file $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
+	mkdir -p $(@D)/registry && tar -xzf $(@D)/apicurio-registry-app-*.tar.gz -C $(@D)/registry && rm $(@D)/*.tar.gz
 	@touch $@
 
 # How much of each long suite: whole by default, a tenth and less in .ci/run.
