@@ -55,21 +55,19 @@ type admissionVault struct {
 
 type participantAdmitCommand struct {
 	vaultLogin
-	Participant string        `arg:"" help:"Its id in the catalogue."`
+	Participant string        `arg:"" help:"Its id in the catalogue, or in the entry of --document."`
+	Document    string        `placeholder:"FILE" help:"The entry with which it was admitted by order (hubctl control order participant_admit), if this build's catalogue does not have it."`
 	Like        string        `placeholder:"FILE" help:"A profile that names the gateways. Default: one of the demo's."`
 	Life        time.Duration `default:"72h" help:"How long the integrator has, at most 72h (${default})."`
 }
 
 // Run prints the package.
 func (cmd *participantAdmitCommand) Run(s *streams) error {
-	cat, err := shippedCatalogue()
-	if err != nil {
+	if err := cmd.known(); err != nil {
 		return err
 	}
-	if p, ok := cat.Participant(cmd.Participant); !ok || p.Region != cmd.Region {
-		return problem.New(problem.ConfigInvalid, "the catalogue has no participant %s of %s", cmd.Participant, cmd.Region)
-	}
 	a := admission{Participant: cmd.Participant, Region: cmd.Region}
+	var err error
 	if a.Gateways, err = cmd.gateways(); err != nil {
 		return err
 	}
@@ -95,6 +93,30 @@ func (cmd *participantAdmitCommand) Run(s *streams) error {
 	out := json.NewEncoder(s.out)
 	out.SetIndent("", "  ")
 	return out.Encode(a)
+}
+
+// known refuses a misspelt participant: its certificate would be good for
+// nothing. The gateway is who says whether the order of --document stands.
+func (cmd *participantAdmitCommand) known() error {
+	cat, err := shippedCatalogue()
+	if err != nil {
+		return err
+	}
+	where, hint := "the catalogue", "; one that was admitted by order needs --document"
+	if cmd.Document != "" {
+		entry, err := os.ReadFile(cmd.Document)
+		if err != nil {
+			return problem.Wrap(problem.ConfigInvalid, err, "--document: %v", err)
+		}
+		if cat, err = cat.With(cmd.Document, entry); err != nil {
+			return err
+		}
+		where, hint = cmd.Document, ""
+	}
+	if p, ok := cat.Participant(cmd.Participant); !ok || p.Region != cmd.Region {
+		return problem.New(problem.ConfigInvalid, "%s has no participant %s of %s%s", where, cmd.Participant, cmd.Region, hint)
+	}
+	return nil
 }
 
 func (cmd *participantAdmitCommand) gateways() ([]admissionGateway, error) {
