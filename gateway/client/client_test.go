@@ -143,6 +143,7 @@ func TestBelievesOnlyWhatIsVouchedFor(t *testing.T) {
 		"another consumer's":              {with(func(r *receipt.Receipt) { r.Consumer = "sc-amr" }), problem.ReceiptInvalid},
 		"another product's":               {with(func(r *receipt.Receipt) { r.Product = "consumer_complaint" }), problem.ReceiptInvalid},
 		"another purpose's":               {with(func(r *receipt.Receipt) { r.Purpose = "statistics" }), problem.ReceiptInvalid},
+		"an emergency's":                  {with(func(r *receipt.Receipt) { r.Emergency = "flood" }), problem.ReceiptInvalid},
 		"another province's":              {with(func(r *receipt.Receipt) { r.Region = "510000" }), problem.ReceiptInvalid},
 		"an old one":                      {with(func(r *receipt.Receipt) { r.IssuedAt = r.IssuedAt.Add(-30 * time.Minute) }), problem.ReceiptInvalid},
 		"another body's":                  {with(func(r *receipt.Receipt) { r.Body.Digest[0] ^= 1 }), problem.AnswerInvalid},

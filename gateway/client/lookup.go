@@ -77,7 +77,7 @@ func (c *Client) lookup(ctx context.Context, l Lookup, as string) (*Answer, erro
 		return nil, err
 	}
 	a := &Answer{Body: body, Signed: header.Get(headerReceipt)}
-	if a.Receipt, err = c.vouched(a.Signed, body, l.Product, l.Purpose, as); err != nil {
+	if a.Receipt, err = c.vouched(a.Signed, body, question{product: l.Product, purpose: l.Purpose, emergency: l.Emergency, delivery: as}); err != nil {
 		return nil, err
 	}
 	return a, nil

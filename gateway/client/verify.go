@@ -26,7 +26,7 @@ func (c *Client) verify(p *Page, q Query) error {
 		return nil
 	}
 	var err error
-	if p.Receipt, err = c.vouched(p.Signed, p.Body, q.Product, q.Purpose, ""); err != nil {
+	if p.Receipt, err = c.vouched(p.Signed, p.Body, question{product: q.Product, purpose: q.Purpose, emergency: q.Emergency}); err != nil {
 		return err
 	}
 	if q.Format == "" || q.Format == JSON {
@@ -35,8 +35,11 @@ func (c *Client) verify(p *Page, q Query) error {
 	return c.check(p, q.Format)
 }
 
+// question is what a receipt says that we asked.
+type question struct{ product, purpose, emergency, delivery string }
+
 // vouched is the receipt of an answer of this moment, to this question of ours.
-func (c *Client) vouched(signed string, body []byte, product, purpose, delivery string) (*receipt.Receipt, error) {
+func (c *Client) vouched(signed string, body []byte, q question) (*receipt.Receipt, error) {
 	r, err := receipt.Verify(signed, c.roots)
 	if err != nil {
 		return nil, err
@@ -44,7 +47,8 @@ func (c *Client) vouched(signed string, body []byte, product, purpose, delivery 
 	if off := r.IssuedAt.Sub(c.config.Now()).Abs(); off > clockSkew {
 		return nil, problem.New(problem.ReceiptInvalid, "it was issued at %s: not just now", r.IssuedAt.Format(time.RFC3339))
 	}
-	if r.Product != product || r.Purpose != purpose || r.Consumer != c.config.Participant || r.Region != c.config.Region || r.Delivery != delivery {
+	said := question{product: r.Product, purpose: r.Purpose, emergency: r.Emergency, delivery: r.Delivery}
+	if said != q || r.Consumer != c.config.Participant || r.Region != c.config.Region {
 		return nil, problem.New(problem.ReceiptInvalid, "it is for %s of %s, to %s, for %s: not what was asked", r.Product, r.Region, r.Consumer, r.Purpose)
 	}
 	return r, r.Matches(body)

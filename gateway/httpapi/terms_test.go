@@ -82,6 +82,40 @@ func TestEmergencyAccess(t *testing.T) {
 	}
 }
 
+// The client invokes emergency access by name, follows its pages, and believes
+// no answer that was given under anything else.
+func TestEmergencyByClient(t *testing.T) {
+	t.Parallel()
+	const file = "agreements/price_quote-cq-commerce-sc-stats.yaml"
+	r := newRig(t, map[string]string{
+		file:                     over(t, file),
+		"emergencies/flood.yaml": emergencyAccess("flood", "sc-stats", "price_quote", "cq-commerce", "statistics"),
+	})
+	r.publish("price_quote", 5, nil)
+	c := r.client("sc-stats")
+	q := client.Query{Product: "price_quote", Purpose: "statistics", Limit: 2}
+	if _, err := c.Records(t.Context(), q); problem.CodeOf(err) != problem.AgreementEnded {
+		t.Errorf("without it: %v", err)
+	}
+	q.Emergency = "flood"
+	records := 0
+	for range 3 {
+		page, err := c.Records(t.Context(), q)
+		if err != nil || page.Receipt == nil || page.Receipt.Emergency != "flood" || page.Receipt.Agreement != "" {
+			t.Fatalf("%+v, %v", page, err)
+		}
+		records += int(page.Receipt.Records)
+		q.Cursor = page.Next
+	}
+	if records != 5 {
+		t.Errorf("%d records of 5", records)
+	}
+	q.Cursor, q.Emergency = "", "storm"
+	if _, err := c.Records(t.Context(), q); problem.CodeOf(err) != problem.EmergencyInvalid {
+		t.Errorf("another one: %v", err)
+	}
+}
+
 // An agreement for one record at a time, or for a yes or no, opens no page.
 func TestDeliveryIsKept(t *testing.T) {
 	t.Parallel()
