@@ -36,13 +36,13 @@ func TestPipelineCarries(t *testing.T) {
 		t.Run(product, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, product)
-			file, declared := r.samples(1500, 20)
+			file, declared := r.samples(500, 20)
 			r.put("a.csv", file)
 			if err := r.run(batches(1)); err != nil {
 				t.Fatal(err)
 			}
 			c := r.position.Counts
-			if c.Read != 1500 || c.Published != 1425 || c.Duplicates == 0 || c.Duplicates != declared.Duplicates || c.QuarantinedRows() != 75-declared.Duplicates {
+			if c.Read != 500 || c.Published != 475 || c.Duplicates == 0 || c.Duplicates != declared.Duplicates || c.QuarantinedRows() != 25-declared.Duplicates {
 				t.Errorf("counts: %+v", c)
 			}
 			for code, n := range declared.Quarantined {
@@ -50,18 +50,18 @@ func TestPipelineCarries(t *testing.T) {
 					t.Errorf("%s: %d quarantined, %d declared", code, c.Quarantined[code], n)
 				}
 			}
-			r.once(1425)
-			r.manifest(1425)
+			r.once(475)
+			r.manifest(475)
 
 			// The same rows again publish nothing.
 			r.put("b.csv", file)
 			if err := r.run(batches(2)); err != nil {
 				t.Fatal(err)
 			}
-			if c := r.position.Counts; c.Read != 1500 || c.Published != 0 || c.Duplicates != 1425+declared.Duplicates || c.QuarantinedRows() != 75-declared.Duplicates {
+			if c := r.position.Counts; c.Read != 500 || c.Published != 0 || c.Duplicates != 475+declared.Duplicates || c.QuarantinedRows() != 25-declared.Duplicates {
 				t.Errorf("a second drop: %+v", c)
 			}
-			r.once(1425)
+			r.once(475)
 		})
 	}
 }

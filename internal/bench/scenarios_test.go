@@ -69,7 +69,10 @@ func (p pulled) add(t *testing.T, body []byte) {
 // words, and of each record the eight fields.
 func TestPlainEndpointSaysTheSame(t *testing.T) {
 	t.Parallel()
-	const rows = 1200
+	rows := 1200
+	if testing.Short() {
+		rows = 300
+	}
 	h := testHub(t, rows, eightFields)
 	p, err := h.newPlainEndpoint(t.Context())
 	if err != nil {
