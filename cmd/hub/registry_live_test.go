@@ -43,8 +43,9 @@ func externalRegistry(t *testing.T) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var end error
+	ended := make(chan struct{})
+	go func() { end = cmd.Wait(); close(ended) }()
 	t.Cleanup(func() { cancel(); <-ended })
 	address := fmt.Sprintf("http://%s/apis/ccompat/v7", at)
 	var subjects []string
@@ -52,10 +53,14 @@ func externalRegistry(t *testing.T) string {
 		if err = ask(t, address+"/subjects", &subjects); err == nil {
 			return address
 		}
-		if len(ended) > 0 || time.Now().After(deadline) {
+		select {
+		case <-ended:
+			t.Fatalf("the registry ended: %v\n%s", end, log.String())
+		default:
+		}
+		if time.Now().After(deadline) {
 			cancel()
-			err := <-ended
-			ended <- err // for Cleanup
+			<-ended // what it wrote is whole now
 			t.Fatalf("the registry does not serve: %v\n%s", err, log.String())
 		}
 	}
