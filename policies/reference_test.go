@@ -285,7 +285,7 @@ func TestReference(t *testing.T) {
 	t.Parallel()
 	const shards, requests = 4, 20
 	worlds, least := scaled(50, 100), 5
-	if testing.Short() {
+	if testing.Short() && worlds == 50 {
 		worlds, least = 25, 1
 	}
 	var mu sync.Mutex

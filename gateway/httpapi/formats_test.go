@@ -55,9 +55,6 @@ func secrets(i int, set func(path, text string)) []string {
 // The same records in every format, under the same receipt's rules: redacted
 // alike, none with a value that is not released, on pages with the same ends.
 func TestFormatsSayTheSame(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long under the race detector: with make test")
-	}
 	t.Parallel()
 	r := newRig(t, nil)
 	r.doubts = []string{"region_abolished"}

@@ -67,9 +67,6 @@ const (
 // A consumer that names the version it was written for gets every record in
 // it, whichever version a connector wrote, in every format.
 func TestVersionsAreResolved(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long under the race detector: with make test")
-	}
 	t.Parallel()
 	dir, products := evolved(t, "", lastField, withNote)
 	r := newRigOn(t, map[string]string{}, dir, products)
@@ -118,9 +115,6 @@ func flat(one map[string]any) string {
 // A version that cannot hold what the newest says is refused by name, and the
 // ledger knows; without a version nothing changes for the consumer.
 func TestIncompatibleVersion(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long under the race detector: with make test")
-	}
 	t.Parallel()
 	dir, products := evolved(t, `{"default": "FULL_TRANSITIVE", "subjects": {"price_quote.v1": "NONE"}}`,
 		`{"name": "raw_unit", "type": "string",`, `{"name": "raw_unit", "type": "boolean",`)
@@ -147,9 +141,6 @@ func TestIncompatibleVersion(t *testing.T) {
 // and has no receipt of its own; nor does an older version, which does not know
 // the field that the condition is about, let it out.
 func TestExcludedInEveryFormat(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long under the race detector: with make test")
-	}
 	t.Parallel()
 	dir, products := evolved(t, "", lastField, withNote)
 	text := agreement("some", "sc-commerce", "price_quote", "cq-commerce", "price_monitoring", "2026-01-01", "2035-12-31", 1000, 1000)

@@ -232,11 +232,15 @@ func leaves(t *testing.T, product string) []int {
 // The four formats hold the same rows.
 func TestFormats(t *testing.T) {
 	t.Parallel()
+	n := 20
+	if testing.Short() {
+		n = 5
+	}
 	for _, product := range sample.Products() {
 		var want []string
 		for _, format := range []sample.Format{sample.FormatCSV, sample.FormatJSON, sample.FormatXLSX, sample.FormatXML} {
 			var file bytes.Buffer
-			if _, err := sample.Write(&file, format, product, sample.Options{Region: "500000", Rows: 5, Seed: 3}); err != nil {
+			if _, err := sample.Write(&file, format, product, sample.Options{Region: "500000", Rows: n, Seed: 3}); err != nil {
 				t.Fatal(err)
 			}
 			var got []string
@@ -254,7 +258,7 @@ func TestFormats(t *testing.T) {
 			if format == sample.FormatCSV {
 				want = got
 			}
-			if len(got) != 5 || !slices.Equal(got, want) {
+			if len(got) != n || !slices.Equal(got, want) {
 				t.Errorf("%s as %s: %d rows, not those of the CSV file", product, format, len(got))
 			}
 		}
