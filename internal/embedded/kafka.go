@@ -7,12 +7,18 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
+
+// noCompaction is how long kfake waits before it compacts. It deletes a topic's
+// segments and then writes new ones: a kill between the two would lose the
+// positions of all connectors.
+const noCompaction = 10 * 365 * 24 * time.Hour
 
 // Kafka is one kfake broker in this process.
 type Kafka struct {
@@ -52,12 +58,16 @@ func StartKafka(dir string, port int, logger *slog.Logger) (*Kafka, error) {
 func (k *Kafka) start(dir string, port int, logger *slog.Logger) error {
 	data := filepath.Join(dir, "data")
 	open := func(port int) (*kfake.Cluster, error) {
-		return kfake.NewCluster(kfake.Ports(port), kfake.DataDir(data), kfake.WithLogger(&kafkaLog{logger: logger, now: time.Now}))
+		return kfake.NewCluster(kfake.Ports(port), kfake.DataDir(data),
+			kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": strconv.FormatInt(noCompaction.Milliseconds(), 10)}),
+			kfake.WithLogger(&kafkaLog{logger: logger, now: time.Now}))
 	}
 	path := filepath.Join(dir, journalFile)
 	killed, err := readJournal(path)
 	if err == nil && killed != nil {
-		err = recoverTransactions(data, killed, open)
+		if err = cutUnindexed(data); err == nil {
+			err = recoverTransactions(data, killed, open)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("recover the transactions of a killed broker: %w", err)

@@ -171,6 +171,49 @@ func TestCommitIsAllOrNothing(t *testing.T) {
 	}
 }
 
+// A kill between a batch and its index entry: the batch is as if it had never
+// been sent, and what follows it is told apart as before.
+func TestBatchWithoutIndexEntry(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	_, c := startKafka(t, dir)
+	topic(t, c)
+	p := transactional(t, c)
+	send(t, p, "before")
+	if err := p.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, "cut")
+	at := killed(t, dir)
+	for partition, cut := range map[string]int64{"t-1": indexEntry, "t-3": indexEntry - 1} { // not written; half written
+		path := filepath.Join(at, "data", "partitions", partition, "0.idx")
+		info, err := os.Stat(path)
+		if err == nil {
+			err = os.Truncate(path, info.Size()-cut)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, c = startKafka(t, at)
+	if got := visible(t, c); got["before"] != 4 || got["cut"] != 0 {
+		t.Errorf("after the kill: %v", got)
+	}
+	p = transactional(t, c)
+	send(t, p, "after")
+	if err := p.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	send(t, p, "open")
+	for range 2 {
+		at = killed(t, at)
+		_, c = startKafka(t, at)
+		if got := visible(t, c); got["before"] != 4 || got["cut"] != 0 || got["after"] != 4 || got["open"] != 0 {
+			t.Errorf("after a further kill: %v", got)
+		}
+	}
+}
+
 func TestClosedBrokerLeavesNoJournal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
