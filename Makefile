@@ -23,7 +23,7 @@ build: ## Build hub, connector and hubctl into bin/
 test: unit e2e ## Run all tests that need only Go: the unit tests whole, end to end, mutants
 
 # The race detector keeps every process for a second at its end unless told otherwise; memory is there to be used.
-unit: ## Run the unit tests with the race detector, the longest of them in part: about a minute, no network
+unit: ## Run the unit tests with the race detector, the longest of them in part: under a minute, no network
 	GORACE=atexit_sleep_ms=20 GOGC=400 $(GO) test -p 4 -race -short ./...
 
 e2e: ## Run the unit tests whole, and those that build and start the hub, kill it, and plant faults in it

@@ -369,7 +369,11 @@ func TestSteps(t *testing.T) {
 // goroutines, and from the same policies in other files.
 func TestDeterministic(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(10) {
+	seeds := uint64(10)
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := range seeds {
 		g := newGenerator(1000 + seed)
 		w := g.world()
 		set := w.load(t)

@@ -286,7 +286,7 @@ func TestReference(t *testing.T) {
 	const shards, requests = 4, 20
 	worlds, least := scaled(50, 100), 5
 	if testing.Short() && worlds == 50 {
-		worlds, least = 25, 1
+		worlds, least = 14, 1
 	}
 	var mu sync.Mutex
 	codes := map[problem.Code]int{}

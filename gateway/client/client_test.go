@@ -20,6 +20,7 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
+	"github.com/chuanyu-exchange/hub/schemas"
 )
 
 // liar is a gateway that answers what a test tells it to.
@@ -70,11 +71,18 @@ func asServer(c *x509.Certificate) {
 	c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 }
 
+// shipped is read once: it takes longer than what most tests do.
+var shipped = sync.OnceValues(schemas.Shipped)
+
 func (l *liar) client() *client.Client {
 	l.t.Helper()
+	known, err := shipped()
+	if err != nil {
+		l.t.Fatal(err)
+	}
 	cert := l.ca.Issue(spiffe.Name{Region: "500000", Role: spiffe.System, Participant: "sc-commerce", System: "x"}).TLS()
 	c, err := client.New(client.Config{
-		URL: l.url, Region: "500000", Participant: "sc-commerce", Roots: l.ca.Pool(), Now: time.Now,
+		URL: l.url, Region: "500000", Participant: "sc-commerce", Roots: l.ca.Pool(), Now: time.Now, Schemas: known,
 		Certificate: func() *tls.Certificate { return &cert },
 	})
 	if err != nil {

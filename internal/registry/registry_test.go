@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -76,17 +77,29 @@ func (s *theirs) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+var (
+	shippedSchemas  = sync.OnceValues(schemas.Shipped)
+	shippedProducts = sync.OnceValues(func() ([]*catalogue.Product, error) {
+		set, err := shippedSchemas()
+		if err != nil {
+			return nil, err
+		}
+		cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
+		if err != nil {
+			return nil, err
+		}
+		return cat.Products(), nil
+	})
+)
+
 func shipped(t *testing.T) (*schemas.Set, []*catalogue.Product) {
 	t.Helper()
-	set, err := schemas.Shipped()
-	if err != nil {
+	set, err := shippedSchemas()
+	products, errProducts := shippedProducts()
+	if err := errors.Join(err, errProducts); err != nil {
 		t.Fatal(err)
 	}
-	cat, err := catalogue.Load(catalogue.Shipped(), set.Sensitivities, catalogue.WithCodes(set.Codes))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return set, cat.Products()
+	return set, products
 }
 
 // serve starts a registry and returns its address, with the user in it.

@@ -3,6 +3,7 @@ package quotatest
 import (
 	"math/rand/v2"
 	"slices"
+	"testing"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/quota"
@@ -60,7 +61,11 @@ func likeThePure(s *suite) {
 	}
 	b := beliefs{"a": {{}}, "b": {{}}, "c": {{}}}
 	rng := rand.New(rand.NewPCG(3, 4))
-	for step := range 1500 {
+	steps := 1500
+	if testing.Short() {
+		steps = 400
+	}
+	for step := range steps {
 		limit, key := limits[rng.IntN(len(limits))], string("abc"[rng.IntN(3)])
 		n := rng.Int64N(2*max(limit.Burst, 1)+2) - 1
 		if rng.IntN(2) == 0 {
