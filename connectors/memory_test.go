@@ -114,7 +114,7 @@ func TestMemoryChild(t *testing.T) {
 	var answer string
 	switch role[0] {
 	case "broker":
-		broker, err := embedded.StartKafka(role[1], 0, slog.New(slog.DiscardHandler))
+		broker, err := embedded.StartKafka(embedded.KafkaOptions{DataDir: role[1]})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,11 +63,6 @@ const (
 // startGateway wires one replica: identity and signing key from Vault, ledger
 // and feed from Kafka, quotas in the process or in Redis.
 func (p *province) startGateway(ctx context.Context) error {
-	secrets, err := p.login(ctx, vault.RoleGateway)
-	if err != nil {
-		return err
-	}
-	p.closing("vault login of the gateway of "+p.region, func(context.Context) error { return secrets.Close() })
 	listener, err := listen(p.port)
 	if err != nil {
 		return err
@@ -79,11 +74,11 @@ func (p *province) startGateway(ctx context.Context) error {
 	}
 	p.closing("ledger of "+p.region, process.ledger.Close)
 
-	serving, vouching, cursors, err := p.rotating(ctx, secrets)
+	serving, vouching, cursors, err := p.rotating(ctx)
 	if err != nil {
 		return err
 	}
-	started, err := p.startedWith(ctx, secrets, process.url)
+	started, err := p.startedWith(ctx, process.url)
 	if err != nil {
 		return err
 	}
@@ -106,7 +101,7 @@ func (p *province) startGateway(ctx context.Context) error {
 		Region: p.region, Snapshot: composer.Snapshot, Orders: orders,
 		Admission: quota.Admission{Store: local, PerAddress: perAddress, PerCaller: perCaller, PerRevocation: perRevocation},
 		Quota:     quota.Degrade{Shared: stores.quota, Local: local}, Subjects: stores.subjects, Replays: stores.replays, Reader: feed.New(p.kafka),
-		Unseal: sealed.NewOpener(secrets.UnwrapDataKey, maxDataKeys), Signer: signer, Ledger: process.ledger, Failures: failures,
+		Unseal: sealed.NewOpener(p.secrets.UnwrapDataKey, maxDataKeys), Signer: signer, Ledger: process.ledger, Failures: failures,
 		SignOrder: signOrders(vouching), Proxies: p.cmd.Proxy, Now: time.Now, NewID: signing.NewID, Logger: p.logger, Versions: p.world.subjects.Versions,
 	}
 	metrics := httpapi.NewMetrics(p.region)
@@ -156,21 +151,21 @@ func signOrders(vouching *vault.Identity) func(control.Order) (string, error) {
 
 // rotating is what is exchanged while the gateway runs: what it serves TLS
 // with, what it signs with, and the key of its cursors.
-func (p *province) rotating(ctx context.Context, secrets *vault.Client) (serving, vouching *vault.Identity, cursors *vault.KeyRing, err error) {
-	serving, err = secrets.NewIdentity(ctx, vault.CertificateSpec{
+func (p *province) rotating(ctx context.Context) (serving, vouching *vault.Identity, cursors *vault.KeyRing, err error) {
+	serving, err = p.secrets.NewIdentity(ctx, vault.CertificateSpec{
 		Role: vault.CertGatewayTLS, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Gateway}.URL()},
 		DNSNames: []string{"localhost"}, IPs: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, TTL: p.cmd.Rotation.Certificates,
 	}, newKey)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("TLS certificate: %w", err)
 	}
-	vouching, err = secrets.NewIdentity(ctx, vault.CertificateSpec{
+	vouching, err = p.secrets.NewIdentity(ctx, vault.CertificateSpec{
 		Role: vault.CertGatewaySigning, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Signing}.URL()}, TTL: p.cmd.Rotation.Certificates,
 	}, newKey)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("signing certificate: %w", err)
 	}
-	if cursors, err = secrets.NewKeyRing(ctx, vault.KeyCursor, p.cmd.Rotation.ring()); err != nil {
+	if cursors, err = p.secrets.NewKeyRing(ctx, vault.KeyCursor, p.cmd.Rotation.ring()); err != nil {
 		return nil, nil, nil, fmt.Errorf("cursor key: %w", err)
 	}
 	return serving, vouching, cursors, nil
@@ -178,14 +173,14 @@ func (p *province) rotating(ctx context.Context, secrets *vault.Client) (serving
 
 // startedWith is what requests are decided over before any order: of the other
 // province nobody is believed yet.
-func (p *province) startedWith(ctx context.Context, secrets *vault.Client, issuer string) (*gateway.Snapshot, error) {
+func (p *province) startedWith(ctx context.Context, issuer string) (*gateway.Snapshot, error) {
 	trust := identity.NewTrust(map[string]identity.Authorities{p.region: {Roots: p.roots, Names: p.names(), Status: p.status()}})
 	s := &gateway.Snapshot{
 		Catalogue: p.world.catalogue, Schemas: p.world.schemas, Policies: p.world.policies, Trust: trust,
 		Authority: identity.Authority{Region: p.region, Issuer: issuer, Roots: trust.Roots(p.region)}, HashKeys: map[string][]byte{},
 	}
 	for _, product := range p.world.products(p.region) {
-		keys, err := secrets.SharedKeys(ctx, vault.KeyHash(product.ID))
+		keys, err := p.secrets.SharedKeys(ctx, vault.KeyHash(product.ID))
 		if err != nil {
 			return nil, fmt.Errorf("hash key of %s: %w", product.ID, err)
 		}
@@ -290,6 +285,7 @@ func (p *province) startAdmin(m *httpapi.Metrics, serving, vouching *vault.Ident
 	p.gateway.admin = "http://" + l.Addr().String()
 	p.serve(l, &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: httpapi.Admin(m, []httpapi.Check{
 		{Name: "kafka", Run: p.kafka.Ping}, {Name: "TLS certificate", Run: serving.Ready}, {Name: "signing certificate", Run: vouching.Ready},
+		{Name: "certificate for Kafka", Run: p.kafkaIdentity.Ready},
 	})})
 	return nil
 }

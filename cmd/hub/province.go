@@ -17,7 +17,6 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/ledger"
-	"github.com/chuanyu-exchange/hub/internal/embedded"
 	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/record"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
@@ -33,13 +32,17 @@ type province struct {
 	dir    string
 	vault  vaultServer
 
-	broker   string // address of its Kafka
-	kafka    *kafkalog.Client
 	operator *vault.Client
-	roots    []*x509.Certificate
-	bundle   string            // signed trust bundle, for the other side
-	key      ed25519.PublicKey // that the other side checks the bundle with
-	gateway  *gatewayProcess
+	secrets  *vault.Client // the gateway's
+	broker   string        // address of its Kafka
+	kafka    *kafkalog.Client
+
+	kafkaIdentity *vault.Identity // that the gateway shows to Kafka
+
+	roots   []*x509.Certificate
+	bundle  string            // signed trust bundle, for the other side
+	key     ed25519.PublicKey // that the other side checks the bundle with
+	gateway *gatewayProcess
 }
 
 // role is what Vault is provisioned with for the province.
@@ -52,39 +55,34 @@ func (p *province) role() vault.Province {
 	return v
 }
 
-// prepare starts the province's Kafka and sets up what Vault and Kafka hold
-// for it. All of it can be repeated on the state of an earlier run.
+// prepare sets up what Vault holds for the province, starts its Kafka and sets
+// up what that holds. All of it can be repeated on the state of an earlier run.
 func (p *province) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
-		return err
-	}
-	broker, err := embedded.StartKafka(filepath.Join(p.dir, "kafka"), p.port+kafkaOffset, p.logger)
-	if err != nil {
-		return fmt.Errorf("kafka: %w", err)
-	}
-	p.closing("kafka of "+p.region, func(context.Context) error { return broker.Close() })
-	broker.DelayCommits(p.cmd.Commits)
-	p.broker = broker.Address()
-	p.tellPort("Kafka", p.port+kafkaOffset, p.broker)
-	p.kafka, err = kafkalog.Open(ctx, kafkalog.Config{Brokers: []string{p.broker}, ClientID: "hub/" + p.region, Logger: p.logger})
-	if err != nil {
-		return err
-	}
-	p.closing("kafka client of "+p.region, func(context.Context) error { return p.kafka.Close() })
-	if err := p.kafka.CreateTopics(ctx, p.topics()...); err != nil {
 		return err
 	}
 	if err := vault.Provision(ctx, p.vault.address, p.vault.token, p.role()); err != nil {
 		return err
 	}
+	var err error
 	if p.operator, err = p.login(ctx, vault.RoleOperator); err != nil {
 		return err
 	}
 	p.closing("operator of "+p.region, func(context.Context) error { return p.operator.Close() })
+	if p.secrets, err = p.login(ctx, vault.RoleGateway); err != nil {
+		return err
+	}
+	p.closing("vault login of the gateway of "+p.region, func(context.Context) error { return p.secrets.Close() })
 	if _, _, err := p.secret(ctx, vault.RoleAuditor); err != nil { // for `hubctl credentials`
 		return err
 	}
-	return p.publishTrust(ctx)
+	if err := p.publishTrust(ctx); err != nil {
+		return err
+	}
+	if err := p.startKafka(ctx); err != nil {
+		return err
+	}
+	return p.kafka.CreateTopics(ctx, p.topics()...)
 }
 
 // topics are declared, never made by being named.

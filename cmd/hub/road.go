@@ -131,7 +131,7 @@ mapping: %s
 quarantine: quarantine
 source:
   %s: {dir: drop/%s, match: %q, settle: 300ms, poll: 100ms, delete: true%s}
-kafka: {brokers: [%q]}
+kafka: {brokers: [%q], tls: {}}
 vault: {address: %q, roleID: %q, secretIDFile: %q}
 `, p.region, provider, r.product.ID, filepath.Base(mapping), kind.source, r.product.ID, kind.match, kind.more, p.broker, p.vault.address, roleID, secretFile)
 	if p.cmd.Rate > 0 {

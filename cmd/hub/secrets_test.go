@@ -79,7 +79,7 @@ func findInTopics(t *testing.T, data string, find func(where string, content []b
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := kafkalog.Open(t.Context(), kafkalog.Config{Brokers: f.Kafka.Brokers})
+	k, err := f.ReachKafka(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

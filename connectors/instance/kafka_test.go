@@ -23,7 +23,7 @@ import (
 func TestKafkaTLS(t *testing.T) {
 	t.Parallel()
 	ca := pkitest.New(t, "Chongqing")
-	server := ca.Issue(spiffe.Name{Region: "500000", Role: spiffe.Gateway}).TLS() // any of the province's for 127.0.0.1
+	server := ca.Issue(spiffe.Name{Region: "500000", Role: spiffe.Broker}).TLS()
 	var mu sync.Mutex
 	seen := map[string]bool{} // serial numbers of clients
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.TLS(&tls.Config{

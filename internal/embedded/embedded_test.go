@@ -74,7 +74,7 @@ func TestKafkaAvoidsATakenPort(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	var log bytes.Buffer
 	port := taken.Addr().(*net.TCPAddr).Port
-	k, err := StartKafka(t.TempDir(), port, slog.New(slog.NewTextHandler(&log, nil)))
+	k, err := StartKafka(KafkaOptions{DataDir: t.TempDir(), Port: port, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestKafkaAvoidsATakenPort(t *testing.T) {
 func TestKafkaKeepsItsDataAndMakesNoTopicUnasked(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "kafka")
-	k, err := StartKafka(dir, 0, nil)
+	k, err := StartKafka(KafkaOptions{DataDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestKafkaKeepsItsDataAndMakesNoTopicUnasked(t *testing.T) {
 	if err := errors.Join(k.Close(), k.Close()); err != nil {
 		t.Fatal(err)
 	}
-	again, err := StartKafka(dir, 0, nil)
+	again, err := StartKafka(KafkaOptions{DataDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

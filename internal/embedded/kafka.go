@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,17 +30,23 @@ type Kafka struct {
 	close   sync.Once
 }
 
-// StartKafka starts a broker on loopback that keeps its data below dir. Port 0
-// or one in use: another is taken and, in the second case, logged; Address
-// tells which it is.
+// KafkaOptions say where a broker listens and keeps its data.
+type KafkaOptions struct {
+	DataDir string       // closed to others
+	Port    int          // on loopback; 0 or one in use: another is taken and, in the second case, logged
+	TLS     *tls.Config  // nil: plain
+	Logger  *slog.Logger // nil: nothing is logged
+}
+
+// StartKafka starts a broker; Address tells where it listens.
 //
 // It never creates a topic because a client names it: such a topic would be
 // lost, with all its records, when the process is killed before it is closed.
-func StartKafka(dir string, port int, logger *slog.Logger) (*Kafka, error) {
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
+func StartKafka(o KafkaOptions) (*Kafka, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	abs, err := privateDir(dir)
+	abs, err := privateDir(o.DataDir)
 	if err != nil {
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
@@ -48,25 +55,25 @@ func StartKafka(dir string, port int, logger *slog.Logger) (*Kafka, error) {
 		return nil, fmt.Errorf("embedded kafka: %w", err)
 	}
 	k := &Kafka{lock: lock}
-	if err := k.start(abs, port, logger); err != nil {
+	if err := k.start(abs, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("embedded kafka in %s: %w", abs, err), lock.Close())
 	}
 	return k, nil
 }
 
 // start opens the broker over what a former one left, killed or closed.
-func (k *Kafka) start(dir string, port int, logger *slog.Logger) error {
+func (k *Kafka) start(dir string, o KafkaOptions) error {
 	data := filepath.Join(dir, "data")
-	open := func(port int) (*kfake.Cluster, error) {
-		return kfake.NewCluster(kfake.Ports(port), kfake.DataDir(data),
+	open := func(port int, more ...kfake.Opt) (*kfake.Cluster, error) {
+		return kfake.NewCluster(append(more, kfake.Ports(port), kfake.DataDir(data),
 			kfake.BrokerConfigs(map[string]string{"log.cleaner.backoff.ms": strconv.FormatInt(noCompaction.Milliseconds(), 10)}),
-			kfake.WithLogger(&kafkaLog{logger: logger, now: time.Now}))
+			kfake.WithLogger(&kafkaLog{logger: o.Logger, now: time.Now}))...)
 	}
 	path := filepath.Join(dir, journalFile)
 	killed, err := readJournal(path)
 	if err == nil && killed != nil {
 		if err = cutUnindexed(data); err == nil {
-			err = recoverTransactions(data, killed, open)
+			err = recoverTransactions(data, killed, func() (*kfake.Cluster, error) { return open(0) })
 		}
 	}
 	if err != nil {
@@ -75,10 +82,14 @@ func (k *Kafka) start(dir string, port int, logger *slog.Logger) error {
 	if k.journal, err = openJournal(path); err != nil {
 		return err
 	}
-	k.cluster, err = open(port)
-	if port != 0 && errors.Is(err, syscall.EADDRINUSE) {
-		logger.LogAttrs(context.Background(), slog.LevelInfo, "embedded kafka: the port is in use; taking another", slog.Int("port", port))
-		k.cluster, err = open(0)
+	var security []kfake.Opt
+	if o.TLS != nil {
+		security = append(security, kfake.TLS(o.TLS))
+	}
+	k.cluster, err = open(o.Port, security...)
+	if o.Port != 0 && errors.Is(err, syscall.EADDRINUSE) {
+		o.Logger.LogAttrs(context.Background(), slog.LevelInfo, "embedded kafka: the port is in use; taking another", slog.Int("port", o.Port))
+		k.cluster, err = open(0, security...)
 	}
 	if err != nil {
 		return errors.Join(err, k.journal.remove())

@@ -178,8 +178,8 @@ func (j *journal) remove() error { return errors.Join(j.file.Close(), os.Remove(
 // or is aborted. A marker that is there already is written twice, which says
 // nothing new. The snapshots that kfake would begin with are removed, because
 // they hold what it believed before.
-func recoverTransactions(dataDir string, last map[int64]*transaction, start func(port int) (*kfake.Cluster, error)) error {
-	c, err := start(0)
+func recoverTransactions(dataDir string, last map[int64]*transaction, start func() (*kfake.Cluster, error)) error {
+	c, err := start()
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func killed(t *testing.T, dir string) string {
 
 func startKafka(t *testing.T, dir string) (*Kafka, *kafkalog.Client) {
 	t.Helper()
-	k, err := StartKafka(dir, 0, nil)
+	k, err := StartKafka(KafkaOptions{DataDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

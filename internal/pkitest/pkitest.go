@@ -92,7 +92,7 @@ func Valid(from, to time.Time) Change {
 
 // Issue makes an Ed25519 key and a certificate for a name, of the shape that
 // the role asks for: client use for a participant, server use for a gateway,
-// signatures only for signing. It is valid from an hour ago to an hour ahead.
+// both for a broker, signatures only for signing. It is valid from an hour ago to an hour ahead.
 func (a *Authority) Issue(name spiffe.Name, changes ...Change) Issued {
 	a.t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -113,7 +113,10 @@ func (a *Authority) Issue(name spiffe.Name, changes ...Change) Issued {
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 		template.DNSNames = []string{"localhost"}
-	case spiffe.System, spiffe.Connector, spiffe.Operator, spiffe.Proxy:
+	case spiffe.Broker:
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	case spiffe.System, spiffe.Connector, spiffe.Operator, spiffe.Proxy, spiffe.GatewayKafka:
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	case spiffe.Signing, spiffe.None:
 	}

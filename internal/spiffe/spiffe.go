@@ -19,7 +19,9 @@ const (
 	System
 	Connector
 	Operator
-	Proxy // that ends TLS before a gateway, where one must
+	Proxy        // that ends TLS before a gateway, where one must
+	GatewayKafka // a gateway towards its province's Kafka
+	Broker       // of a province's Kafka
 )
 
 const domainSuffix = ".hub.chuanyu"
@@ -68,6 +70,10 @@ func (n Name) URL() *url.URL {
 		u.Path = "/operator/" + string(n.Duty) + "/" + n.System
 	case Proxy:
 		u.Path = "/proxy/" + n.System
+	case GatewayKafka:
+		u.Path = "/gateway/kafka"
+	case Broker:
+		u.Path = "/kafka/broker"
 	case None:
 	}
 	return u
@@ -102,6 +108,10 @@ func parsePath(path string) (n Name) {
 		return Name{Role: Gateway}
 	case "/gateway/signing":
 		return Name{Role: Signing}
+	case "/gateway/kafka":
+		return Name{Role: GatewayKafka}
+	case "/kafka/broker":
+		return Name{Role: Broker}
 	}
 	switch parts := strings.Split(path, "/"); {
 	case are(parts, 5, "participant"):

@@ -12,6 +12,8 @@ func TestRoundTrip(t *testing.T) {
 	for _, n := range []spiffe.Name{
 		{Region: "500000", Role: spiffe.Gateway},
 		{Region: "510000", Role: spiffe.Signing},
+		{Region: "510000", Role: spiffe.GatewayKafka},
+		{Region: "500000", Role: spiffe.Broker},
 		{Region: "500000", Role: spiffe.System, Participant: "cq-commerce", System: "price"},
 		{Region: "510000", Role: spiffe.Connector, Participant: "sc-amr", System: "consumer_complaint"},
 		{Region: "510000", Role: spiffe.Operator, Duty: spiffe.Audit, System: "zhou"},

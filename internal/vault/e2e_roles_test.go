@@ -36,6 +36,7 @@ func TestGatewayMayDoItsDutyAndNothingElse(t *testing.T) {
 	serverSpec.IPs = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	permitted(t, "TLS certificate", certify(t, g, serverSpec))
 	permitted(t, "signing certificate", certify(t, g, spec(vault.CertGatewaySigning, "spiffe://500000.hub.chuanyu/gateway/signing")))
+	permitted(t, "certificate for Kafka", certify(t, g, spec(vault.CertGatewayKafka, "spiffe://500000.hub.chuanyu/gateway/kafka")))
 	permitted(t, "cursor key", keysErr(g.SharedKeys(ctx, vault.KeyCursor)))
 	permitted(t, "hash key", keysErr(g.SharedKeys(ctx, vault.KeyHash("price_quote"))))
 
@@ -58,6 +59,8 @@ func TestGatewayMayDoItsDutyAndNothingElse(t *testing.T) {
 	withIP := spec(vault.CertGatewaySigning, "spiffe://500000.hub.chuanyu/gateway/signing")
 	withIP.IPs = []net.IP{net.IPv4(127, 0, 0, 1)}
 	denied(t, "signing certificate for an address", certify(t, g, withIP))
+	denied(t, "a certificate for Kafka by another name", certify(t, g, spec(vault.CertGatewayKafka, "spiffe://500000.hub.chuanyu/gateway")))
+	denied(t, "a broker's certificate", certify(t, g, spec(vault.CertKafkaBroker, "spiffe://500000.hub.chuanyu/kafka/broker")))
 	denied(t, "a participant's certificate", certify(t, g, spec(vault.CertParticipant, "spiffe://500000.hub.chuanyu/participant/cq-amr")))
 	denied(t, "a connector's certificate", certify(t, g, spec(price.Name(), "spiffe://500000.hub.chuanyu/participant/cq-commerce/connector/price_quote")))
 	denied(t, "record key", keysErr(g.SharedKeys(ctx, vault.KeyRecord("price_quote"))))
@@ -67,6 +70,19 @@ func TestGatewayMayDoItsDutyAndNothingElse(t *testing.T) {
 	denied(t, "a data key", dataKeyErr(g.DataKey(ctx, "seal-price_quote-209901")))
 	_, err = g.UnwrapDataKey(ctx, price.QuarantineKey(), []byte("vault:v1:AAAA"))
 	denied(t, "opening quarantine", err)
+}
+
+func TestBrokerIsCertifiedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	b := open(t, server, "500000", vault.RoleKafka)
+	s := spec(vault.CertKafkaBroker, "spiffe://500000.hub.chuanyu/kafka/broker")
+	s.DNSNames, s.IPs = []string{"localhost", "b1.kafka.500000.hub.chuanyu"}, []net.IP{net.IPv4(127, 0, 0, 1)}
+	permitted(t, "certificate", certify(t, b, s))
+	s.DNSNames = []string{"gateway.500000.hub.chuanyu"}
+	denied(t, "a certificate for the gateway's host", certify(t, b, s))
+	denied(t, "the gateway's certificate", certify(t, b, spec(vault.CertGatewayTLS, "spiffe://500000.hub.chuanyu/gateway")))
+	denied(t, "the gateway's certificate for Kafka", certify(t, b, spec(vault.CertGatewayKafka, "spiffe://500000.hub.chuanyu/gateway/kafka")))
+	denied(t, "cursor key", keysErr(b.SharedKeys(t.Context(), vault.KeyCursor)))
 }
 
 func TestConnectorMayDoItsDutyAndNothingElse(t *testing.T) {
@@ -180,7 +196,7 @@ func TestNamesInTheCertificateRequestDoNotCount(t *testing.T) {
 	}
 	csr := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 	body, _ := json.Marshal(map[string]string{"csr": csr})
-	for _, role := range []string{vault.CertGatewayTLS, vault.CertGatewaySigning, vault.CertParticipant, price.Name()} {
+	for _, role := range []string{vault.CertGatewayTLS, vault.CertGatewaySigning, vault.CertGatewayKafka, vault.CertKafkaBroker, vault.CertParticipant, price.Name()} {
 		_, data := raw(t, server, server.RootToken(), http.MethodPost, "500000/pki/sign/"+role, string(body))
 		text, _ := data["certificate"].(string)
 		if text == "" {

@@ -36,6 +36,7 @@ func ProvinceMounts(region string) Mounts {
 // The AppRoles beside those of the connectors.
 const (
 	RoleGateway  = "gateway"  // a gateway replica
+	RoleKafka    = "kafka"    // a broker of the province's Kafka
 	RoleOperator = "operator" // admits participants, signs trust bundles, rotates the cursor key
 	// RoleRegistrar issues operators' certificates and nothing else, so that
 	// who runs the platform cannot make itself a second pair of eyes.
@@ -49,6 +50,8 @@ const (
 const (
 	CertGatewayTLS     = "gateway-tls"     // spiffe://<trust domain>/gateway, server authentication
 	CertGatewaySigning = "gateway-signing" // spiffe://<trust domain>/gateway/signing, signs documents
+	CertGatewayKafka   = "gateway-kafka"   // spiffe://<trust domain>/gateway/kafka, client authentication
+	CertKafkaBroker    = "kafka-broker"    // spiffe://<trust domain>/kafka/broker, server and client authentication
 	CertParticipant    = "participant"     // spiffe://<trust domain>/participant/<id>, client authentication
 	// CertEnrolment certifies a participant's own systems, and those of no
 	// other: for whoever shows the participant's enrolment token, or logs in

@@ -29,6 +29,7 @@ func (p Province) appRoles() map[string][]rule {
 		RoleGateway: {
 			{path: m.PKI + "/sign/" + CertGatewayTLS, capabilities: write},
 			{path: m.PKI + "/sign/" + CertGatewaySigning, capabilities: write},
+			{path: m.PKI + "/sign/" + CertGatewayKafka, capabilities: write},
 			{path: m.Transit + "/decrypt/seal-*", capabilities: write},
 			{path: m.KV + "/data/" + KeyCursor, capabilities: read},
 			{path: m.KV + "/metadata/" + KeyCursor, capabilities: read},
@@ -44,6 +45,7 @@ func (p Province) appRoles() map[string][]rule {
 			// What it hands out is not for the operator's eyes.
 			{path: "auth/token/create/" + p.policyName(policyEnrolment), capabilities: write, wrapped: true},
 		},
+		RoleKafka:   {{path: m.PKI + "/sign/" + CertKafkaBroker, capabilities: write}},
 		RoleAuditor: auditorRules(m),
 	}
 	for _, duty := range spiffe.Duties() {

@@ -67,8 +67,9 @@ func TestPoliciesAreNarrow(t *testing.T) {
 	want := map[string][]string{
 		RoleGateway: {
 			"500000/kv/data/cursor", "500000/kv/data/hash/*", "500000/kv/metadata/cursor", "500000/kv/metadata/hash/*",
-			"500000/pki/sign/gateway-signing", "500000/pki/sign/gateway-tls", "500000/transit/decrypt/seal-*",
+			"500000/pki/sign/gateway-kafka", "500000/pki/sign/gateway-signing", "500000/pki/sign/gateway-tls", "500000/transit/decrypt/seal-*",
 		},
+		RoleKafka:     {"500000/pki/sign/kafka-broker"},
 		RoleRegistrar: {"500000/pki/sign/operator-administration", "500000/pki/sign/operator-audit", "500000/pki/sign/operator-security"},
 		RoleOperator: {
 			"500000/kv/data/cursor", "500000/pki/sign/participant", "500000/transit/keys/trust-bundle", "500000/transit/sign/trust-bundle",
@@ -99,7 +100,7 @@ func TestPoliciesAreNarrow(t *testing.T) {
 			t.Errorf("%s may use\n%q, not\n%q", role, got, all)
 		}
 	}
-	if len(roles) != 7 {
+	if len(roles) != 8 {
 		t.Errorf("%d roles", len(roles))
 	}
 }
@@ -128,16 +129,16 @@ func TestPKIRolesAreNarrow(t *testing.T) {
 			"use_csr_common_name", "use_csr_sans", "allow_any_name", "allow_subdomains", "allow_glob_domains",
 			"allow_wildcard_certificates", "code_signing_flag", "email_protection_flag", "require_cn", "allow_token_displayname",
 		} {
-			if r.settings[off] != false {
+			if r.settings[off] != (off == "allow_subdomains" && r.name == CertKafkaBroker) {
 				t.Errorf("%s: %s is %v", r.name, off, r.settings[off])
 			}
 		}
 		server, client := r.settings["server_flag"] == true, r.settings["client_flag"] == true
-		tls := r.name == CertGatewayTLS
+		tls := r.name == CertGatewayTLS || r.name == CertKafkaBroker
 		if server != tls || r.settings["allow_ip_sans"] != tls || r.settings["allow_localhost"] != tls {
 			t.Errorf("%s: server %v, IP %v, localhost %v", r.name, server, r.settings["allow_ip_sans"], r.settings["allow_localhost"])
 		}
-		if wants := r.name == CertParticipant || r.name == CertEnrolment || strings.HasPrefix(r.name, "operator-") || strings.HasPrefix(r.name, "connector-"); client != wants {
+		if wants := slices.Contains([]string{CertParticipant, CertEnrolment, CertGatewayKafka, CertKafkaBroker}, r.name) || strings.HasPrefix(r.name, "operator-") || strings.HasPrefix(r.name, "connector-"); client != wants {
 			t.Errorf("%s: client %v", r.name, client)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // forgotten ends by itself.
 const (
 	rootLife         = "87600h" // a province's root: 10 years
-	processCertLife  = "72h"    // gateways and connectors, which renew by themselves
+	processCertLife  = "72h"    // gateways, brokers and connectors, which renew by themselves
 	participantLife  = "720h"   // participants: 30 days
 	operatorLife     = "168h"   // operators: 7 days
 	tokenLife        = "1h"
@@ -48,6 +48,12 @@ func (p Province) pkiRoles(logins accessors) []pkiRole {
 		}),
 		newPKIRole(CertGatewaySigning, p.uri("gateway/signing"), processCertLife, map[string]any{
 			"ext_key_usage_oids": []string{documentSigning},
+		}),
+		newPKIRole(CertGatewayKafka, p.uri("gateway/kafka"), processCertLife, map[string]any{"client_flag": true}),
+		newPKIRole(CertKafkaBroker, p.uri("kafka/broker"), processCertLife, map[string]any{
+			"server_flag": true, "client_flag": true, // brokers call each other
+			"allow_ip_sans": true, "allow_localhost": true,
+			"allow_subdomains": true, "allowed_domains": []string{CertKafkaBroker, "kafka." + p.TrustDomain}, // each broker has its own name
 		}),
 		newPKIRole(CertParticipant, p.uri("participant/*"), participantLife, map[string]any{
 			"client_flag": true,

@@ -6,6 +6,9 @@ path "510000/pki/sign/gateway-tls" {
 path "510000/pki/sign/gateway-signing" {
   capabilities = ["create", "update"]
 }
+path "510000/pki/sign/gateway-kafka" {
+  capabilities = ["create", "update"]
+}
 path "510000/transit/decrypt/seal-*" {
   capabilities = ["create", "update"]
 }
