@@ -155,7 +155,8 @@ func (by *issuer) foreignName(leaf *x509.Certificate, role spiffe.Role, what str
 
 // standing is what the issuers say of the certificates of a verified chain. An
 // issuer that publishes nothing where something is due is no reason to believe
-// (invariant 3).
+// (invariant 3): where a province publishes what its roots revoked, a leaf under
+// an intermediate is good only if the bundle lists the intermediate itself.
 func (by *issuer) standing(status Status, chain []*x509.Certificate, now time.Time) error {
 	switch {
 	case by.external == nil && by.province.Status.none():
@@ -194,7 +195,7 @@ func issuerOf(t *Trust, chain []*x509.Certificate, now time.Time) (issuer, bool)
 // issuers are those of a province that a leaf may be of.
 func (p *province) issuers(region string, leaf *x509.Certificate) []issuer {
 	out := []issuer{{region: region, province: p}}
-	if e := p.external(leaf); e != nil {
+	for _, e := range p.external(leaf) {
 		out = append(out, issuer{region: region, province: p, external: e})
 	}
 	return out

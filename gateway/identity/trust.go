@@ -20,8 +20,9 @@ type Authorities struct {
 	// Names are the participants that the roots may name: an id, or the
 	// beginning of ids and a star ("sc-*").
 	Names []string
-	// Status is where the roots publish what they revoked. None: only the
-	// control log says.
+	// Status is where the roots publish what they revoked, each its own list
+	// under one of the URLs. None: only the control log says. An authority
+	// between a root and its leaves is asked only if it stands in Roots too.
 	Status Sources
 	// External are authorities outside of the exchange that it lists.
 	External []External
@@ -180,14 +181,17 @@ func (p *province) mayName(participant string) bool {
 	})
 }
 
-// external is the listed authority that a certificate says issued it.
-func (p *province) external(leaf *x509.Certificate) *External {
+// external are the listed authorities of the name that a certificate says
+// issued it: several while an authority takes a new key. The signature tells
+// which of them it was.
+func (p *province) external(leaf *x509.Certificate) []*External {
+	var out []*External
 	for i := range p.External {
 		if bytes.Equal(p.External[i].Certificate.RawSubject, leaf.RawIssuer) {
-			return &p.External[i]
+			out = append(out, &p.External[i])
 		}
 	}
-	return nil
+	return out
 }
 
 // DistinguishedName writes the subject of a certificate in one way only: every

@@ -4,11 +4,16 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/gateway/identity"
+	"github.com/chuanyu-exchange/hub/gateway/revocation"
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
@@ -112,5 +117,74 @@ func TestIntermediates(t *testing.T) {
 	}
 	if _, err := identity.Authenticate(trust, nil, issued.Chain[:1], now); problem.CodeOf(err) != problem.CertificateUntrust {
 		t.Errorf("without the intermediate: %v", err)
+	}
+}
+
+// Where a province publishes what it revoked, a leaf under an intermediate is
+// good only if the intermediate is listed too: it publishes its own list, and
+// nobody else says what it revoked.
+func TestStatusUnderAnIntermediate(t *testing.T) {
+	t.Parallel()
+	sc := pkitest.New(t, "Sichuan")
+	between := sc.Intermediate("office")
+	name := spiffe.Name{Region: "510000", Role: spiffe.System, Participant: "sc-amr", System: "x"}
+	good, bad := between.Issue(name), between.Issue(name)
+	lists := map[string][]byte{"/root": sc.Revoked(now.Add(time.Hour)), "/office": between.Revoked(now.Add(time.Hour), bad.Chain[0])}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(lists[r.URL.Path]) }))
+	defer server.Close()
+	for title, c := range map[string]struct {
+		roots []*x509.Certificate
+		good  problem.Code
+		bad   problem.Code
+	}{
+		"the root alone": {[]*x509.Certificate{sc.Root}, problem.CertificateStatus, problem.CertificateStatus},
+		"both":           {[]*x509.Certificate{sc.Root, between.Root}, "", problem.CertificateRevoked},
+	} {
+		trust := identity.NewTrust(map[string]identity.Authorities{"510000": {
+			Roots: c.roots, Names: []string{"sc-amr"}, Status: identity.Sources{CRL: []string{server.URL + "/root", server.URL + "/office"}},
+		}})
+		f := revocation.New(revocation.Config{Sources: trust.Sources, Every: time.Hour, Now: time.Now, Logger: slog.New(slog.DiscardHandler)})
+		f.Refresh(t.Context())
+		for want, leaf := range map[*problem.Code]*x509.Certificate{&c.good: good.Chain[0], &c.bad: bad.Chain[0]} {
+			_, err := identity.Authenticate(trust, f, []*x509.Certificate{leaf, between.Root}, now)
+			if err == nil && *want != "" || err != nil && problem.CodeOf(err) != *want {
+				t.Errorf("%s: %v, want %q", title, err, *want)
+			}
+		}
+	}
+}
+
+// known says of every certificate that it is good.
+type known struct{}
+
+func (known) Check(_, _ *x509.Certificate, _ time.Time) error { return nil }
+
+// An authority that took a new key is listed twice, under one name.
+func TestExternalAuthoritiesOfOneName(t *testing.T) {
+	t.Parallel()
+	var listed []identity.External
+	var chains [][]*x509.Certificate
+	for _, system := range []string{"old", "new"} {
+		ca := pkitest.New(t, "National CA")
+		public, _, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf := ca.Certify(public, func(c *x509.Certificate) { c.Subject = pkix.Name{CommonName: "office"} })
+		chains = append(chains, []*x509.Certificate{leaf})
+		listed = append(listed, identity.External{
+			Certificate: ca.Root, Status: identity.Sources{CRL: []string{"http://x/crl"}},
+			Subjects: []identity.Subject{{Name: identity.DistinguishedName(leaf), Participant: "sc-amr", System: system}},
+		})
+	}
+	trust := identity.NewTrust(map[string]identity.Authorities{"510000": {External: listed}})
+	for i, system := range []string{"old", "new"} {
+		if p, err := identity.Authenticate(trust, known{}, chains[i], now); err != nil || p.Name.System != system {
+			t.Errorf("the %s key's: %+v, %v", system, p, err)
+		}
+	}
+	stranger := pkitest.New(t, "National CA").Certify(chains[0][0].PublicKey, func(c *x509.Certificate) { c.Subject = pkix.Name{CommonName: "office"} })
+	if _, err := identity.Authenticate(trust, known{}, []*x509.Certificate{stranger}, now); problem.CodeOf(err) != problem.CertificateUntrust {
+		t.Errorf("a third key of this name: %v", err)
 	}
 }

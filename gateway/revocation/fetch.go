@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -37,13 +38,21 @@ type Fetcher struct {
 
 	mu     sync.Mutex
 	wanted map[leafID]*question // certificates that somebody came with
-	crls   map[string]schedule  // by URL
+	crls   map[crlID]schedule
 	busy   map[issuerID]bool
 }
 
-// question is a certificate whose issuer answers by OCSP.
+// crlID is an authority and where its list may be: roots of one province share
+// their URLs.
+type crlID struct {
+	issuer issuerID
+	url    string
+}
+
+// question is a certificate whose issuer may answer by OCSP.
 type question struct {
 	cert, issuer *x509.Certificate
+	by           issuerID
 	asked        time.Time // last by a caller
 	schedule
 }
@@ -69,7 +78,7 @@ const (
 
 // New returns a fetcher that knows nothing yet. Refresh asks once; Run goes on.
 func New(c Config) *Fetcher {
-	f := &Fetcher{Config: c, http: newHTTP(), wanted: map[leafID]*question{}, crls: map[string]schedule{}, busy: map[issuerID]bool{}}
+	f := &Fetcher{Config: c, http: newHTTP(), wanted: map[leafID]*question{}, crls: map[crlID]schedule{}, busy: map[issuerID]bool{}}
 	f.state.Store(&State{})
 	return f
 }
@@ -93,7 +102,7 @@ func (f *Fetcher) want(cert, issuer *x509.Certificate, now time.Time) {
 		return
 	}
 	if len(f.wanted) < maxWanted {
-		f.wanted[id] = &question{cert: cert, issuer: issuer, asked: now}
+		f.wanted[id] = &question{cert: cert, issuer: issuer, by: idOf(issuer), asked: now}
 	}
 }
 
@@ -123,7 +132,9 @@ func (f *Fetcher) Refresh(ctx context.Context) {
 
 // start asks every authority that is not being asked already, each by itself.
 func (f *Fetcher) start(ctx context.Context, all *sync.WaitGroup) {
-	for _, s := range f.Sources() {
+	sources := f.Sources()
+	f.forget(sources)
+	for _, s := range sources {
 		id := idOf(s.Issuer)
 		f.mu.Lock()
 		free := !f.busy[id]
@@ -145,12 +156,12 @@ func (f *Fetcher) start(ctx context.Context, all *sync.WaitGroup) {
 func (f *Fetcher) ask(ctx context.Context, s identity.Source) {
 	for _, url := range s.CRL {
 		f.mu.Lock()
-		at := f.crls[url]
+		at := f.crls[crlID{idOf(s.Issuer), url}]
 		f.mu.Unlock()
 		if now := f.Now(); !now.Before(at.due) {
 			at = f.next(at, now, f.fetchCRL(ctx, s.Issuer, url), now.Add(f.Every))
 			f.mu.Lock()
-			f.crls[url] = at
+			f.crls[crlID{idOf(s.Issuer), url}] = at
 			f.mu.Unlock()
 		}
 	}
@@ -190,19 +201,34 @@ func (f *Fetcher) fetchCRL(ctx context.Context, issuer *x509.Certificate, url st
 	return nil
 }
 
-// questions are the certificates to ask an authority about now. Those of
-// nobody, and all if it does not answer by OCSP, are forgotten.
-func (f *Fetcher) questions(s identity.Source) []*question {
+// forget drops the certificates that nobody comes with any more, and those that
+// no authority answers about: they would count towards maxWanted for ever.
+func (f *Fetcher) forget(sources []identity.Source) {
+	answering := map[issuerID]bool{}
+	for _, s := range sources {
+		if len(s.OCSP) > 0 {
+			answering[idOf(s.Issuer)] = true
+		}
+	}
 	now := f.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	maps.DeleteFunc(f.wanted, func(_ leafID, q *question) bool {
+		return !answering[q.by] || now.Sub(q.asked) > idle || now.After(q.cert.NotAfter)
+	})
+}
+
+// questions are the certificates to ask an authority about now.
+func (f *Fetcher) questions(s identity.Source) []*question {
+	if len(s.OCSP) == 0 {
+		return nil
+	}
+	now, by := f.Now(), idOf(s.Issuer)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var out []*question
-	for id, q := range f.wanted {
-		switch {
-		case !q.issuer.Equal(s.Issuer):
-		case len(s.OCSP) == 0 || now.Sub(q.asked) > idle || now.After(q.cert.NotAfter):
-			delete(f.wanted, id)
-		case !now.Before(q.due):
+	for _, q := range f.wanted {
+		if q.by == by && !now.Before(q.due) {
 			out = append(out, q)
 		}
 	}

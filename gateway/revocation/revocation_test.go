@@ -292,6 +292,45 @@ func TestOCSP(t *testing.T) {
 	}
 }
 
+// Certificates that no authority answers about leave room for the others.
+func TestQuestionsThatNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	a, removed := newAuthority(t, "issuer"), newAuthority(t, "removed")
+	leaf, _ := a.leaf(10)
+	a.answer(a.saying(ocsp.Good, start.Add(time.Hour), a.cert, a.key))
+	f := a.fetcher(&clock{now: start}, identity.Sources{OCSP: []string{a.url + "/ocsp"}})
+	for i := range int64(10_000) {
+		cert := &x509.Certificate{Raw: big.NewInt(i).Bytes(), SerialNumber: big.NewInt(i), NotAfter: start.AddDate(1, 0, 0)}
+		expect(t, f, cert, removed.cert, start, problem.CertificateStatus)
+	}
+	f.Refresh(t.Context())
+	expect(t, f, leaf, a.cert, start, problem.CertificateStatus)
+	f.Refresh(t.Context())
+	expect(t, f, leaf, a.cert, start, "")
+}
+
+// Two roots of a province publish under the same URLs, each its own list.
+func TestRootsShareTheirURLs(t *testing.T) {
+	t.Parallel()
+	c := &clock{now: start}
+	roots := []*authority{newAuthority(t, "first"), newAuthority(t, "second")}
+	status := identity.Sources{}
+	for _, a := range roots {
+		a.publish(1, start, start.Add(time.Hour), nil)
+		status.CRL = append(status.CRL, a.url+"/crl")
+	}
+	var sources []identity.Source
+	f := revocation.New(revocation.Config{
+		Sources: func() []identity.Source { return sources }, Every: time.Hour, Now: c.Now, Logger: slog.New(slog.DiscardHandler),
+	})
+	for _, a := range roots { // the second comes when the URLs are known already
+		sources = append(sources, identity.Source{Issuer: a.cert, Sources: status})
+		f.Refresh(t.Context())
+		leaf, _ := a.leaf(10)
+		expect(t, f, leaf, a.cert, start, "")
+	}
+}
+
 // An authority that hangs keeps nobody of the others waiting.
 func TestOneHangsTheOthersGoOn(t *testing.T) {
 	t.Parallel()

@@ -91,6 +91,10 @@ func TestWrappedSecretID(t *testing.T) {
 	f := files()
 	permitted(t, "taking the secret", f.Take(ctx, cfg))
 	permitted(t, "taking it again", f.Take(ctx, cfg))
+	if err := os.WriteFile(f.Wrapped, []byte(w.Token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	permitted(t, "taking it after a kill before the token was removed", f.Take(ctx, cfg))
 	cfg.SecretID = f.Read
 	c, err := vault.Open(ctx, cfg)
 	permitted(t, "logging in with it", err)

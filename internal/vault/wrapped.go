@@ -2,6 +2,9 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -82,7 +85,8 @@ func usedUp(err error) error {
 
 // SecretFiles keep an AppRole's secret id on disk, for the owner alone. The
 // operator puts a wrapping token into Wrapped; the first [SecretFiles.Take]
-// exchanges it for the secret id, which then lies in Secret.
+// exchanges it for the secret id, which then lies in Secret, and beside it, in
+// Secret.taken, a hash of both.
 type SecretFiles struct {
 	Role    string // the AppRole whose secret id must be wrapped
 	Secret  string
@@ -104,6 +108,13 @@ func (f SecretFiles) Take(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return problem.Wrap(problem.ConfigInvalid, err, "wrapped secret id: %v", err)
 	}
+	done, err := f.taken(token)
+	if err != nil {
+		return err
+	}
+	if done {
+		return os.Remove(f.Wrapped)
+	}
 	cfg = cfg.withDefaults()
 	cn, err := cfg.conn()
 	if err != nil {
@@ -123,10 +134,39 @@ func (f SecretFiles) Take(ctx context.Context, cfg Config) error {
 	if secretID == "" {
 		return errAnswer("unwrap", "no secret id")
 	}
-	if err := writeSecretFile(f.Secret, secretID); err != nil {
+	// The hash comes first, because without its secret id it proves nothing, and
+	// the token goes last: wherever this is killed, the next start finds either
+	// the two that belong together or no secret id of this token.
+	err = writeSecretFile(f.takenFile(), takenHash(token, secretID))
+	if err == nil {
+		err = writeSecretFile(f.Secret, secretID)
+	}
+	if err != nil {
 		return problem.Wrap(problem.ConfigInvalid, err, "secret id: %v", err)
 	}
 	return os.Remove(f.Wrapped)
+}
+
+func (f SecretFiles) takenFile() string { return f.Secret + ".taken" }
+
+// takenHash binds a secret id to the token that it came out of.
+func takenHash(token, secretID string) string {
+	sum := sha256.Sum256([]byte(token + "\n" + secretID))
+	return hex.EncodeToString(sum[:])
+}
+
+// taken says whether the secret id in place is the one that came out of this
+// token, here: a start that was killed had taken it.
+func (f SecretFiles) taken(token string) (bool, error) {
+	hash, errHash := readSecretFile(f.takenFile())
+	secretID, errSecret := readSecretFile(f.Secret)
+	if errors.Is(errHash, fs.ErrNotExist) || errors.Is(errSecret, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err := errors.Join(errHash, errSecret); err != nil {
+		return false, problem.Wrap(problem.ConfigInvalid, err, "secret id: %v", err)
+	}
+	return subtle.ConstantTimeCompare([]byte(hash), []byte(takenHash(token, secretID))) == 1, nil
 }
 
 // Read returns the secret id; use it as [Config.SecretID].
@@ -163,7 +203,11 @@ func writeSecretFile(path, secret string) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp.Name()))
 	}
-	return nil
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close()) // the name, too, is on disk
 }
 
 func secretIDPath(m Mounts, role string) string {
