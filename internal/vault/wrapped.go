@@ -134,10 +134,14 @@ func (f SecretFiles) Take(ctx context.Context, cfg Config) error {
 	if secretID == "" {
 		return errAnswer("unwrap", "no secret id")
 	}
-	// The hash comes first, because without its secret id it proves nothing, and
-	// the token goes last: wherever this is killed, the next start finds either
-	// the two that belong together or no secret id of this token.
-	err = writeSecretFile(f.takenFile(), takenHash(token, secretID))
+	return f.keep(token, secretID)
+}
+
+// keep writes the hash first, because without its secret id it proves nothing,
+// and removes the token last: wherever this is killed, the next start finds
+// either the two that belong together or no secret id of this token.
+func (f SecretFiles) keep(token, secretID string) error {
+	err := writeSecretFile(f.takenFile(), takenHash(token, secretID))
 	if err == nil {
 		err = writeSecretFile(f.Secret, secretID)
 	}
