@@ -162,12 +162,14 @@ func (g *Gateway) Revoke(ctx context.Context, r TokenRequest) error {
 	if err != nil {
 		return err
 	}
-	_, err = g.Orders.Submit(ctx, signed)
+	if _, err = g.Orders.Submit(ctx, signed); err != nil && problem.CodeOf(err) == problem.OrderConflict {
+		return nil // somebody else has revoked it meanwhile, or it has ended
+	}
 	return err
 }
 
-// ownedToken is a token that is valid now, and whether the caller's
-// participant owns it.
+// ownedToken is a token that is valid now, whether the caller's participant
+// owns it, and whether it or the certificate that it is bound to was revoked.
 type ownedToken struct {
 	*identity.Claims
 	own, revoked bool
@@ -193,5 +195,6 @@ func (g *Gateway) ownToken(ctx context.Context, r TokenRequest) (*ownedToken, id
 	if err != nil {
 		return nil, caller, nil //nolint:nilerr // RFC 7009, 2.2 and RFC 7662, 2.2: not an error
 	}
-	return &ownedToken{claims, claims.IssuedTo(caller), snap.Control.TokenRevoked(claims.ID)}, caller, nil
+	_, revoked := snap.Control.Revoked(claims.Confirm.Thumbprint)
+	return &ownedToken{claims, claims.IssuedTo(caller), revoked || snap.Control.TokenRevoked(claims.ID)}, caller, nil
 }

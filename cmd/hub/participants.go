@@ -5,10 +5,10 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
 	"github.com/chuanyu-exchange/hub/internal/vault"
@@ -43,9 +43,12 @@ func (p *province) issueProfile(ctx context.Context, participant *catalogue.Part
 		return err
 	}
 	name := spiffe.Name{Region: p.region, Role: spiffe.System, Participant: participant.ID, System: demoSystem}
-	chain, err := p.operator.Certify(ctx, key, vault.CertificateSpec{
-		Role: vault.CertParticipant, CommonName: participant.ID, URIs: []*url.URL{name.URL()},
-	})
+	// As a participant enrols itself: nobody else may have its keys certified.
+	token, err := p.operator.Admit(ctx, participant.ID, time.Minute)
+	if err != nil {
+		return err
+	}
+	chain, err := vault.Enrol(ctx, vault.Config{Address: p.vault.address, Mounts: vault.ProvinceMounts(p.region)}, token.Token, key, name)
 	if err != nil {
 		return err
 	}

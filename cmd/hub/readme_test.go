@@ -55,7 +55,7 @@ func checkout(t *testing.T) string {
 			return err
 		}
 		if d.IsDir() {
-			if slices.Contains([]string{".git", "bin", ".hub-dev", "receipts"}, rel) {
+			if slices.Contains([]string{".git", "bin", ".hub-dev", ".clients", "receipts"}, rel) {
 				return filepath.SkipDir
 			}
 			return os.MkdirAll(filepath.Join(dir, rel), 0o750)

@@ -22,6 +22,7 @@ import (
 	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/identity"
 	"github.com/chuanyu-exchange/hub/gateway/replay"
+	"github.com/chuanyu-exchange/hub/internal/jws"
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
 )
@@ -401,5 +402,24 @@ func TestRevokedGrant(t *testing.T) {
 	p.token = r.grantTo(p, url.Values{})
 	if a := r.get(p, prices); a.status != http.StatusOK {
 		t.Errorf("a new grant: %d %s", a.status, a.body)
+	}
+	// Of several who revoke it at once each is told that it is done.
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if a := r.post(p, "/oauth2/revoke", url.Values{"token": {p.token}}); a.status != http.StatusOK {
+				t.Errorf("at the same time: %d %s", a.status, a.body)
+			}
+		})
+	}
+	all.Wait()
+	// A token is worth nothing without its certificate.
+	second := r.admitted("sc-commerce")
+	if !active(p, second.token) {
+		t.Error("a grant of another system of the participant is not active")
+	}
+	r.order(liang, control.RevokeCertificate, jws.KeyID(second.issued.Chain[0]), "")
+	if active(p, second.token) {
+		t.Error("active, though its certificate is revoked")
 	}
 }

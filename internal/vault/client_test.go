@@ -40,8 +40,8 @@ func TestFailuresAreTold(t *testing.T) {
 		{"answering nothing", answer(204, ""), nil, problem.VaultUnavailable},
 		{"a key of the wrong size", answer(200, `{"data":{"plaintext":"c2hvcnQ="}}`), nil, problem.VaultUnavailable},
 		{"key destroyed", answer(400, errorBody("encryption key not found")), ErrNotFound, ""},
-		{"nothing mounted", answer(404, errorBody("no handler")), ErrNotFound, ""},
-		{"not permitted", answer(403, errorBody("permission denied")), ErrDenied, ""},
+		{"nothing mounted", answer(404, errorBody("no handler")), nil, problem.VaultUnavailable},
+		{"not permitted", answer(403, errorBody("permission denied")), nil, problem.VaultUnavailable},
 	} {
 		t.Run(c.title, func(t *testing.T) {
 			t.Parallel()

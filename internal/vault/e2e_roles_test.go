@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/spiffe"
 	"github.com/chuanyu-exchange/hub/internal/vault"
 )
 
@@ -61,7 +62,8 @@ func TestGatewayMayDoItsDutyAndNothingElse(t *testing.T) {
 	denied(t, "signing certificate for an address", certify(t, g, withIP))
 	denied(t, "a certificate for Kafka by another name", certify(t, g, spec(vault.CertGatewayKafka, "spiffe://500000.hub.chuanyu/gateway")))
 	denied(t, "a broker's certificate", certify(t, g, spec(vault.CertKafkaBroker, "spiffe://500000.hub.chuanyu/kafka/broker")))
-	denied(t, "a participant's certificate", certify(t, g, spec(vault.CertParticipant, "spiffe://500000.hub.chuanyu/participant/cq-amr")))
+	denied(t, "a participant's certificate", certify(t, g, spec(vault.CertEnrolment, "spiffe://500000.hub.chuanyu/participant/cq-amr/system/x")))
+	denied(t, "a proxy's certificate", certify(t, g, spec(vault.CertProxy, "spiffe://500000.hub.chuanyu/proxy/edge")))
 	denied(t, "a connector's certificate", certify(t, g, spec(price.Name(), "spiffe://500000.hub.chuanyu/participant/cq-commerce/connector/price_quote")))
 	denied(t, "record key", keysErr(g.SharedKeys(ctx, vault.KeyRecord("price_quote"))))
 	_, err := g.Sign(ctx, vault.KeyTrustBundle, []byte("x"))
@@ -83,6 +85,16 @@ func TestBrokerIsCertifiedAndNothingElse(t *testing.T) {
 	denied(t, "the gateway's certificate", certify(t, b, spec(vault.CertGatewayTLS, "spiffe://500000.hub.chuanyu/gateway")))
 	denied(t, "the gateway's certificate for Kafka", certify(t, b, spec(vault.CertGatewayKafka, "spiffe://500000.hub.chuanyu/gateway/kafka")))
 	denied(t, "cursor key", keysErr(b.SharedKeys(t.Context(), vault.KeyCursor)))
+}
+
+func TestProxyIsCertifiedAndNothingElse(t *testing.T) {
+	t.Parallel()
+	p := open(t, server, "500000", vault.RoleProxy)
+	permitted(t, "certificate", certify(t, p, spec(vault.CertProxy, "spiffe://500000.hub.chuanyu/proxy/edge")))
+	for _, name := range []string{"spiffe://510000.hub.chuanyu/proxy/edge", "spiffe://500000.hub.chuanyu/gateway", "spiffe://500000.hub.chuanyu/participant/cq-amr/system/x"} {
+		denied(t, "a certificate for "+name, certify(t, p, spec(vault.CertProxy, name)))
+	}
+	denied(t, "the gateway's certificate", certify(t, p, spec(vault.CertGatewayTLS, "spiffe://500000.hub.chuanyu/gateway")))
 }
 
 func TestConnectorMayDoItsDutyAndNothingElse(t *testing.T) {
@@ -196,7 +208,7 @@ func TestNamesInTheCertificateRequestDoNotCount(t *testing.T) {
 	}
 	csr := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 	body, _ := json.Marshal(map[string]string{"csr": csr})
-	for _, role := range []string{vault.CertGatewayTLS, vault.CertGatewaySigning, vault.CertGatewayKafka, vault.CertKafkaBroker, vault.CertParticipant, price.Name()} {
+	for _, role := range []string{vault.CertGatewayTLS, vault.CertGatewaySigning, vault.CertGatewayKafka, vault.CertKafkaBroker, vault.CertProxy, price.Name()} {
 		_, data := raw(t, server, server.RootToken(), http.MethodPost, "500000/pki/sign/"+role, string(body))
 		text, _ := data["certificate"].(string)
 		if text == "" {
@@ -223,12 +235,13 @@ func TestOperator(t *testing.T) {
 	if err != nil || !ed25519.Verify(public, bundle, signature) || ed25519.Verify(public, []byte("other"), signature) {
 		t.Errorf("signature: %v", err)
 	}
-	participant := spec(vault.CertParticipant, "spiffe://510000.hub.chuanyu/participant/sc-amr")
-	participant.CommonName, participant.TTL = "sc-amr", 24*time.Hour
-	permitted(t, "participant", certify(t, o, participant))
-	participant.DNSNames = []string{"example.com"}
-	denied(t, "participant with a DNS name", certify(t, o, participant))
-	denied(t, "a participant of the other province", certify(t, o, spec(vault.CertParticipant, "spiffe://500000.hub.chuanyu/participant/sc-amr")))
+	// Who admits participants is none of them.
+	for _, name := range []string{"spiffe://510000.hub.chuanyu/participant/sc-amr/system/x", "spiffe://510000.hub.chuanyu/participant/sc-amr/connector/price"} {
+		participant := spec(vault.CertEnrolment, name)
+		participant.CommonName = "sc-amr"
+		denied(t, "a certificate for "+name, certify(t, o, participant))
+	}
+	denied(t, "a proxy", certify(t, o, spec(vault.CertProxy, "spiffe://510000.hub.chuanyu/proxy/edge")))
 	denied(t, "a gateway", certify(t, o, spec(vault.CertGatewayTLS, "spiffe://510000.hub.chuanyu/gateway")))
 	denied(t, "cursor key", keysErr(o.SharedKeys(ctx, vault.KeyCursor)))
 }
@@ -286,7 +299,7 @@ func TestUseOfCertificates(t *testing.T) {
 	serverSpec := spec(vault.CertGatewayTLS, "spiffe://500000.hub.chuanyu/gateway")
 	serverSpec.DNSNames, serverSpec.IPs = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1)}
 	serving := identity(t, g, serverSpec, newP256)
-	caller := identity(t, o, spec(vault.CertParticipant, "spiffe://500000.hub.chuanyu/participant/cq-amr"), newP256)
+	caller := enrolled(t, o, system("cq-amr", "exchange"))
 	connector := identity(t, open(t, server, "500000", price.Name()), spec(price.Name(), "spiffe://500000.hub.chuanyu/participant/cq-commerce/connector/price_quote"), newEd25519)
 	signing := identity(t, g, spec(vault.CertGatewaySigning, "spiffe://500000.hub.chuanyu/gateway/signing"), newEd25519)
 
@@ -300,9 +313,9 @@ func TestUseOfCertificates(t *testing.T) {
 	s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.NotFoundHandler(), ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { _ = s.Serve(listener) }()
 	defer func() { _ = s.Close() }()
-	handshake := func(id *vault.Identity) error {
+	handshake := func(cert *tls.Certificate) error {
 		d := tls.Dialer{Config: &tls.Config{RootCAs: roots, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			return id.TLSCertificate(), nil
+			return cert, nil
 		}}}
 		conn, err := d.DialContext(ctx, "tcp", listener.Addr().String())
 		if err != nil {
@@ -317,9 +330,9 @@ func TestUseOfCertificates(t *testing.T) {
 		return err
 	}
 	permitted(t, "participant as client", handshake(caller))
-	permitted(t, "connector as client", handshake(connector))
+	permitted(t, "connector as client", handshake(connector.TLSCertificate()))
 	for name, id := range map[string]*vault.Identity{"signing": signing, "server": serving} {
-		if handshake(id) == nil {
+		if handshake(id.TLSCertificate()) == nil {
 			t.Errorf("the %s certificate passes as a client's", name)
 		}
 	}
@@ -333,6 +346,24 @@ func TestUseOfCertificates(t *testing.T) {
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
 		t.Errorf("the signing certificate is good for nothing: %v", err)
 	}
+}
+
+// enrolled is a participant's system as its owner enrols it.
+func enrolled(t *testing.T, operator *vault.Client, name spiffe.Name) *tls.Certificate {
+	t.Helper()
+	w, err := operator.Admit(t.Context(), name.Participant, time.Hour)
+	if err != nil {
+		t.Fatal(problem.From(err).LogText())
+	}
+	key, err := newP256()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, err := vault.Enrol(t.Context(), vault.Config{Address: server.Address(), Mounts: vault.ProvinceMounts(name.Region)}, w.Token, key, name)
+	if err != nil {
+		t.Fatal(problem.From(err).LogText())
+	}
+	return &tls.Certificate{Certificate: [][]byte{chain[0].Raw}, PrivateKey: key}
 }
 
 func identity(t *testing.T, c *vault.Client, s vault.CertificateSpec, newKey func() (crypto.Signer, error)) *vault.Identity {

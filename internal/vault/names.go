@@ -37,7 +37,8 @@ func ProvinceMounts(region string) Mounts {
 const (
 	RoleGateway  = "gateway"  // a gateway replica
 	RoleKafka    = "kafka"    // a broker of the province's Kafka
-	RoleOperator = "operator" // admits participants, signs trust bundles, rotates the cursor key
+	RoleProxy    = "proxy"    // what ends TLS before the gateways, where something must
+	RoleOperator = "operator" // admits participants, signs trust bundles, makes cursor keys
 	// RoleRegistrar issues operators' certificates and nothing else, so that
 	// who runs the platform cannot make itself a second pair of eyes.
 	RoleRegistrar = "registrar"
@@ -52,7 +53,7 @@ const (
 	CertGatewaySigning = "gateway-signing" // spiffe://<trust domain>/gateway/signing, signs documents
 	CertGatewayKafka   = "gateway-kafka"   // spiffe://<trust domain>/gateway/kafka, client authentication
 	CertKafkaBroker    = "kafka-broker"    // spiffe://<trust domain>/kafka/broker, server and client authentication
-	CertParticipant    = "participant"     // spiffe://<trust domain>/participant/<id>, client authentication
+	CertProxy          = "proxy"           // spiffe://<trust domain>/proxy/<name>, client authentication
 	// CertEnrolment certifies a participant's own systems, and those of no
 	// other: for whoever shows the participant's enrolment token, or logs in
 	// with its certificate.

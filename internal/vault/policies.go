@@ -37,7 +37,6 @@ func (p Province) appRoles() map[string][]rule {
 			{path: m.KV + "/metadata/" + KeyHash("*"), capabilities: read},
 		},
 		RoleOperator: {
-			{path: m.PKI + "/sign/" + CertParticipant, capabilities: write},
 			{path: m.Transit + "/sign/" + KeyTrustBundle, capabilities: write},
 			{path: m.Transit + "/keys/" + KeyTrustBundle, capabilities: read},
 			// A new version, which the gateways take up; what is there stays unseen.
@@ -46,6 +45,7 @@ func (p Province) appRoles() map[string][]rule {
 			{path: "auth/token/create/" + p.policyName(policyEnrolment), capabilities: write, wrapped: true},
 		},
 		RoleKafka:   {{path: m.PKI + "/sign/" + CertKafkaBroker, capabilities: write}},
+		RoleProxy:   {{path: m.PKI + "/sign/" + CertProxy, capabilities: write}},
 		RoleAuditor: auditorRules(m),
 	}
 	for _, duty := range spiffe.Duties() {

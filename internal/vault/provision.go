@@ -80,10 +80,10 @@ func newProvisioner(address, token string, p Province) (*provisioner, error) {
 // change of the products too, and never replaces a key. See [Bootstrap].
 //
 //	mounts     <region>/approle, /cert, /pki, /transit, /kv
-//	PKI        a root of 10 years; roles gateway-*, kafka-broker, participant, enrolment, operator-*, connector-*
+//	PKI        a root of 10 years; roles gateway-*, kafka-broker, proxy, enrolment, operator-*, connector-*
 //	Transit    trust-bundle (Ed25519), quarantine-<provider>-<product>
 //	KV         cursor, record/<product>, hash/<product>: random 32 bytes
-//	AppRoles   gateway, kafka, operator, registrar, auditor, connector-<provider>-<product>, each with a policy
+//	AppRoles   gateway, kafka, proxy, operator, registrar, auditor, connector-<provider>-<product>, each with a policy
 //	enrolment  a role of one-time tokens and a certificate login, for participants
 //
 // What each PKI role certifies, as names of a [CertificateSpec]:
@@ -92,7 +92,7 @@ func newProvisioner(address, token string, p Province) (*provisioner, error) {
 //	gateway-signing   spiffe://<trust domain>/gateway/signing; 72 h; document signing (RFC 9336), not TLS
 //	gateway-kafka     spiffe://<trust domain>/gateway/kafka; 72 h; TLS client
 //	kafka-broker      spiffe://<trust domain>/kafka/broker; DNS localhost, *.kafka.<trust domain>; any IP; 72 h; TLS server and client
-//	participant       spiffe://<trust domain>/participant/*; any common name; 30 days; TLS client
+//	proxy             spiffe://<trust domain>/proxy/*; 72 h; TLS client
 //	enrolment         spiffe://<trust domain>/participant/<own id>/system/*; common name: own id; 30 days; TLS client
 //	operator-<duty>   spiffe://<trust domain>/operator/<duty>/*; 7 days; TLS client
 //	connector-…       spiffe://<trust domain>/participant/<provider>/connector/<product>; 72 h; TLS client

@@ -72,7 +72,7 @@ func TestPoliciesAreNarrow(t *testing.T) {
 		RoleKafka:     {"500000/pki/sign/kafka-broker"},
 		RoleRegistrar: {"500000/pki/sign/operator-administration", "500000/pki/sign/operator-audit", "500000/pki/sign/operator-security"},
 		RoleOperator: {
-			"500000/kv/data/cursor", "500000/pki/sign/participant", "500000/transit/keys/trust-bundle", "500000/transit/sign/trust-bundle",
+			"500000/kv/data/cursor", "500000/transit/keys/trust-bundle", "500000/transit/sign/trust-bundle",
 			"auth/500000/approle/role/connector-cq-amr-price/role-id", "auth/500000/approle/role/connector-cq-amr-price/secret-id",
 			"auth/500000/approle/role/connector-cq-commerce-price_quote/role-id", "auth/500000/approle/role/connector-cq-commerce-price_quote/secret-id",
 			"auth/token/create/hub-500000-enrolment",
@@ -100,7 +100,7 @@ func TestPoliciesAreNarrow(t *testing.T) {
 			t.Errorf("%s may use\n%q, not\n%q", role, got, all)
 		}
 	}
-	if len(roles) != 8 {
+	if len(roles) != 9 {
 		t.Errorf("%d roles", len(roles))
 	}
 }
@@ -138,7 +138,7 @@ func TestPKIRolesAreNarrow(t *testing.T) {
 		if server != tls || r.settings["allow_ip_sans"] != tls || r.settings["allow_localhost"] != tls {
 			t.Errorf("%s: server %v, IP %v, localhost %v", r.name, server, r.settings["allow_ip_sans"], r.settings["allow_localhost"])
 		}
-		if wants := slices.Contains([]string{CertParticipant, CertEnrolment, CertGatewayKafka, CertKafkaBroker}, r.name) || strings.HasPrefix(r.name, "operator-") || strings.HasPrefix(r.name, "connector-"); client != wants {
+		if wants := slices.Contains([]string{CertProxy, CertEnrolment, CertGatewayKafka, CertKafkaBroker}, r.name) || strings.HasPrefix(r.name, "operator-") || strings.HasPrefix(r.name, "connector-"); client != wants {
 			t.Errorf("%s: client %v", r.name, client)
 		}
 	}

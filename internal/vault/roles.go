@@ -12,7 +12,7 @@ import (
 // forgotten ends by itself.
 const (
 	rootLife         = "87600h" // a province's root: 10 years
-	processCertLife  = "72h"    // gateways, brokers and connectors, which renew by themselves
+	processCertLife  = "72h"    // gateways, brokers, proxies and connectors, which renew by themselves
 	participantLife  = "720h"   // participants: 30 days
 	operatorLife     = "168h"   // operators: 7 days
 	tokenLife        = "1h"
@@ -34,8 +34,8 @@ type pkiRole struct {
 	settings map[string]any
 }
 
-// pkiRoles returns the province's PKI roles. Each permits one name, or for
-// participants one kind of name. What is not set here is denied: some of the
+// pkiRoles returns the province's PKI roles. Each permits one name, or one
+// kind of name. What is not set here is denied: some of the
 // engine's own defaults permit.
 func (p Province) pkiRoles(logins accessors) []pkiRole {
 	roles := []pkiRole{
@@ -55,16 +55,11 @@ func (p Province) pkiRoles(logins accessors) []pkiRole {
 			"allow_ip_sans": true, "allow_localhost": true,
 			"allow_subdomains": true, "allowed_domains": []string{CertKafkaBroker, "kafka." + p.TrustDomain}, // each broker has its own name
 		}),
-		newPKIRole(CertParticipant, p.uri("participant/*"), participantLife, map[string]any{
-			"client_flag": true,
-			// Only the operator has this role, and names participants as the
-			// catalogue does.
-			"cn_validations": []string{"disabled"}, "allowed_domains": []string{},
-		}),
+		newPKIRole(CertProxy, p.uri("proxy/*"), processCertLife, map[string]any{"client_flag": true}),
 	}
 	// The enrolment's names are the participant's of the identity behind the
-	// token, which is put in by the server. The operator's role above is for
-	// those whose names the operator vouches for.
+	// token, which is put in by the server. No role names participants freely:
+	// who had it could sign and read as any of them.
 	roles = append(roles, newPKIRole(CertEnrolment, "", participantLife, map[string]any{
 		"client_flag":               true,
 		"allowed_uri_sans_template": true, "allowed_uri_sans": logins.each(func(name string) string { return p.uri("participant/" + name + "/system/*") }),

@@ -77,7 +77,9 @@ func (c *Client) DataKey(ctx context.Context, name string) (plain, wrapped []byt
 
 // UnwrapDataKey returns the data key that the named key wrapped.
 // [ErrNotFound]: the key was destroyed, so what it sealed is erased; or it
-// never wrapped this.
+// never wrapped this. A server that does not let us ask at all, because its
+// engine or our policy is not as it was set up, is problem.VaultUnavailable:
+// what is sealed is not gone.
 func (c *Client) UnwrapDataKey(ctx context.Context, name string, wrapped []byte) ([]byte, error) {
 	if err := checkSegment("sealing key", name); err != nil {
 		return nil, err
@@ -89,6 +91,9 @@ func (c *Client) UnwrapDataKey(ctx context.Context, name string, wrapped []byte)
 		what: "unwrap a data key", path: "/decrypt/" + name,
 		body: map[string]any{"ciphertext": string(wrapped)}, quiet: true,
 	})
+	if errors.Is(err, ErrDenied) || errors.Is(err, ErrNotFound) && !errors.Is(err, errRejected) {
+		return nil, problem.Wrap(problem.VaultUnavailable, err, "unwrap a data key: is the province set up? hubctl vault bootstrap --dry-run says what is missing")
+	}
 	if err != nil {
 		return nil, err
 	}

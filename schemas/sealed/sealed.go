@@ -102,12 +102,14 @@ type Session struct {
 	ctx    context.Context //nolint:containedctx // one request's argument, not kept beyond it
 	prefix []byte
 	failed map[string]error // by wrapped key
+
+	unproven map[string]cipher.AEAD // keys of this session that have opened nothing yet
 }
 
 // Session binds the opener to one request, which may use the keys whose names
 // begin with prefix: see [Prefix].
 func (o *Opener) Session(ctx context.Context, prefix string) *Session {
-	return &Session{opener: o, ctx: ctx, prefix: []byte(prefix), failed: map[string]error{}}
+	return &Session{opener: o, ctx: ctx, prefix: []byte(prefix), failed: map[string]error{}, unproven: map[string]cipher.AEAD{}}
 }
 
 // Open appends what a block holds. Its error carries problem.RecordUnsealable
@@ -122,7 +124,7 @@ func (s *Session) Open(dst, block, additional []byte) ([]byte, error) {
 	if !bytes.HasPrefix(name, s.prefix) {
 		return dst, problem.New(problem.RecordUnsealable, "the block names a key that is not meant for it")
 	}
-	aead, err := s.key(name, wrapped)
+	aead, proven, err := s.key(name, wrapped)
 	if err != nil {
 		return dst, err
 	}
@@ -130,15 +132,25 @@ func (s *Session) Open(dst, block, additional []byte) ([]byte, error) {
 	if err != nil {
 		return dst, problem.New(problem.RecordUnsealable, "the block does not belong to this record, or was changed")
 	}
+	if !proven {
+		delete(s.unproven, string(wrapped))
+		s.opener.keep(string(wrapped), aead)
+	}
 	return out, nil
 }
 
-func (s *Session) key(name, wrapped []byte) (cipher.AEAD, error) {
+// key is the data key, and whether it has opened a block: a key that Transit
+// gave by mistake serves one request at the most, and is asked for again in the
+// next one.
+func (s *Session) key(name, wrapped []byte) (aead cipher.AEAD, proven bool, err error) {
 	if aead := s.opener.cached(wrapped); aead != nil {
-		return aead, nil
+		return aead, true, nil
+	}
+	if aead := s.unproven[string(wrapped)]; aead != nil {
+		return aead, false, nil
 	}
 	if err := s.failed[string(wrapped)]; err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	key, err := s.opener.unwrap(s.ctx, string(name), wrapped)
 	if err != nil {
@@ -148,14 +160,13 @@ func (s *Session) key(name, wrapped []byte) (cipher.AEAD, error) {
 			err = problem.Wrap(problem.VaultUnavailable, errors.Join(err, s.ctx.Err()), "sealing key %s", name)
 		}
 		s.failed[string(wrapped)] = err
-		return nil, err
+		return nil, false, err
 	}
-	aead, err := newAEAD(key)
-	if err != nil {
-		return nil, problem.Wrap(problem.RecordUnsealable, err, "sealing key %s", name)
+	if aead, err = newAEAD(key); err != nil {
+		return nil, false, problem.Wrap(problem.RecordUnsealable, err, "sealing key %s", name)
 	}
-	s.opener.keep(string(wrapped), aead)
-	return aead, nil
+	s.unproven[string(wrapped)] = aead
+	return aead, false, nil
 }
 
 func (o *Opener) cached(wrapped []byte) cipher.AEAD {

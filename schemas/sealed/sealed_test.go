@@ -104,6 +104,41 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A data key that Transit gave by mistake is not kept: the next request asks
+// again.
+func TestWrongKeyIsNotKept(t *testing.T) {
+	t.Parallel()
+	block, err := sealer(t, sealed.KeyName("complaint", "202610")).Seal(nil, secret, []byte("aad"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lies, calls := true, 0
+	o := sealed.NewOpener(func(context.Context, string, []byte) ([]byte, error) {
+		if calls++; lies {
+			return make([]byte, len(dataKey)), nil
+		}
+		return dataKey, nil
+	}, 4)
+	s := o.Session(t.Context(), sealed.Prefix("complaint"))
+	for range 3 {
+		if _, err := s.Open(nil, block, []byte("aad")); problem.CodeOf(err) != problem.RecordUnsealable {
+			t.Fatalf("opened with another key: %v", err)
+		}
+	}
+	if calls != 1 {
+		t.Errorf("Transit was asked %d times in one request", calls)
+	}
+	lies = false
+	for range 3 {
+		if out, err := o.Session(t.Context(), sealed.Prefix("complaint")).Open(nil, block, []byte("aad")); err != nil || !bytes.Equal(out, secret) {
+			t.Fatalf("%q, %v", out, err)
+		}
+	}
+	if calls != 2 {
+		t.Errorf("Transit was asked %d times, want twice", calls)
+	}
+}
+
 func TestOpenerIsBounded(t *testing.T) {
 	t.Parallel()
 	calls := 0
