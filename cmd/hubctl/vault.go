@@ -183,6 +183,12 @@ type credentialsCommand struct {
 	All  bool `help:"Also show what was superseded, has ended, or does not end by itself."`
 }
 
+// Help stands under the flags.
+func (cmd *credentialsCommand) Help() string {
+	return "'unclear' ends soon beside a newer one of its name, which took its place or is another replica's: " +
+		"Vault cannot tell replicas apart. Look at /readyz of each gateway, and for 'certificate not renewed' in the connectors' logs."
+}
+
 // Run ends with an error when something is red, so that a timer can call it.
 func (cmd *credentialsCommand) Run(s *streams) error {
 	c, _, err := cmd.open(s.ctx, vault.RoleAuditor)

@@ -38,6 +38,41 @@ func TestIdentityIsRenewedByTheRealEngine(t *testing.T) {
 	permitted(t, "Run", <-ran)
 }
 
+// A second root takes over without a restart once it was announced.
+func TestRootRollover(t *testing.T) {
+	t.Parallel()
+	region := ownRegion()
+	if err := vault.Provision(t.Context(), server.Address(), server.RootToken(), province(region)); err != nil {
+		t.Fatal(problem.From(err).LogText())
+	}
+	s := spec(vault.CertGatewaySigning, "spiffe://"+region+".hub.chuanyu/gateway/signing")
+	s.TTL = 4 * time.Second
+	id := identity(t, open(t, server, region, vault.RoleGateway), s, newEd25519)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- id.Run(ctx) }()
+	root := func() string { c := id.Current().Chain; return c[len(c)-1].Subject.CommonName }
+	await := func(what string, there func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !there(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("not " + what)
+			}
+		}
+	}
+	asRoot(t, server, http.MethodPost, region+"/pki/root/generate/internal",
+		`{"common_name":"second","issuer_name":"second","key_type":"ec","key_bits":256,"ttl":"1000h"}`)
+	first := id.Current()
+	await("renewed", func() bool { return !id.Current().Chain[0].Equal(first.Chain[0]) })
+	if root() == "second" {
+		t.Fatal("the second is the default already")
+	}
+	asRoot(t, server, http.MethodPost, region+"/pki/config/issuers", `{"default":"second"}`)
+	await("renewed under the second", func() bool { return root() == "second" })
+	cancel()
+	permitted(t, "Run", <-ran)
+}
+
 func TestDestroyingASealKeyErases(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -26,6 +26,10 @@ const (
 	StateDue   State = "due"   // less than half is left: what renews itself should have
 	StateGood  State = "good"
 	StateOld   State = "superseded" // a newer one of the same name is there
+	// StateUnclear: less than a tenth of its life is left, and a newer one of
+	// the same name is there: it took its place, or is another replica's, and
+	// this one's cannot renew. Vault cannot tell replicas apart; they can.
+	StateUnclear State = "unclear"
 )
 
 // Expiring is something with an end: a certificate, a token, a secret id or a
@@ -58,7 +62,8 @@ func (c *Client) Credentials(ctx context.Context) ([]Expiring, error) {
 }
 
 // judge sets the states and sorts. Of several of one name the one that ends
-// last counts: the others have been replaced. Each secret id counts by itself,
+// last counts: the others have been replaced, or, of what each replica has for
+// itself, are perhaps another replica's. Each secret id counts by itself,
 // because nothing tells which of them is in use.
 func judge(all []Expiring, now time.Time) {
 	latest := map[string]time.Time{}
@@ -70,21 +75,8 @@ func judge(all []Expiring, now time.Time) {
 	}
 	for i := range all {
 		e := &all[i]
-		left, life := e.Ends.Sub(now), e.Ends.Sub(e.Begun)
-		switch {
-		case e.Ends.IsZero():
-			e.State = StateGood
-		case left <= 0:
-			e.State = StateEnded
-		case e.Kind == kindShared, e.Kind != kindSecretID && e.Ends.Before(latest[key(e)]):
-			e.State = StateOld
-		case left < life/10:
-			e.State = StateRed
-		case left < life/2:
-			e.State = StateDue
-		default:
-			e.State = StateGood
-		}
+		replaced := e.Kind == kindShared || e.Kind != kindSecretID && e.Ends.Before(latest[key(e)])
+		e.State = e.judged(replaced, now)
 	}
 	slices.SortStableFunc(all, func(a, b Expiring) int {
 		if a.Ends.IsZero() != b.Ends.IsZero() {
@@ -92,6 +84,26 @@ func judge(all []Expiring, now time.Time) {
 		}
 		return cmp.Or(a.Ends.Compare(b.Ends), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
+}
+
+func (e *Expiring) judged(replaced bool, now time.Time) State {
+	left, life := e.Ends.Sub(now), e.Ends.Sub(e.Begun)
+	ofReplica := e.Kind == kindCertificate || e.Kind == kindToken
+	switch {
+	case e.Ends.IsZero():
+		return StateGood
+	case left <= 0:
+		return StateEnded
+	case replaced && ofReplica && left < life/10:
+		return StateUnclear
+	case replaced:
+		return StateOld
+	case left < life/10:
+		return StateRed
+	case left < life/2:
+		return StateDue
+	}
+	return StateGood
 }
 
 // The kinds.

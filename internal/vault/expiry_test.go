@@ -13,7 +13,12 @@ func TestJudge(t *testing.T) {
 	}
 	all := []Expiring{
 		{Kind: kindTransit, Name: "seal-price_quote-202610", ID: "1", Begun: now},
-		of(kindCertificate, "gateway", "old", -70*time.Hour, 2*time.Hour),
+		of(kindCertificate, "gateway", "old", -64*time.Hour, 8*time.Hour),
+		of(kindCertificate, "gateway", "older", -67*time.Hour, 5*time.Hour),
+		of(kindToken, "gateway", "stuck", -58*time.Minute, 2*time.Minute),
+		of(kindToken, "gateway", "renewed", -time.Minute, 59*time.Minute),
+		of(kindAuthority, "root", "old", -100*time.Hour, 10*time.Minute),
+		of(kindAuthority, "root", "new", 0, 1000*time.Hour),
 		of(kindCertificate, "gateway", "new", -1*time.Hour, 71*time.Hour),
 		of(kindCertificate, "forgotten", "x", -66*time.Hour, 6*time.Hour),
 		of(kindCertificate, "gone", "x", -73*time.Hour, -time.Hour),
@@ -28,12 +33,17 @@ func TestJudge(t *testing.T) {
 		state    State
 	}{
 		{"gone", "x", StateEnded},
-		{"gateway", "old", StateOld},
+		{"gateway", "stuck", StateUnclear}, // a replica that cannot renew hides behind one that can
+		{"root", "old", StateOld},          // an authority is everybody's
+		{"gateway", "renewed", StateGood},
+		{"gateway", "older", StateUnclear},
 		{"forgotten", "x", StateRed}, // before the end, not after
+		{"gateway", "old", StateOld},
 		{"connector", "a", StateRed}, // nothing tells whether it is in use
 		{KeyCursor, "1", StateOld},
 		{"to be renewed", "x", StateDue},
 		{"gateway", "new", StateGood},
+		{"root", "new", StateGood},
 		{"connector", "b", StateGood},
 		{"seal-price_quote-202610", "1", StateGood},
 	}

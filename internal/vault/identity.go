@@ -30,12 +30,15 @@ type Credential struct {
 // certifier is what an Identity asks of a Client.
 type certifier interface {
 	Certify(ctx context.Context, key crypto.Signer, spec CertificateSpec) ([]*x509.Certificate, error)
+	Authorities(ctx context.Context) ([]*x509.Certificate, error)
 }
 
 // Identity is a credential that is exchanged for a new one, with a new key, at
 // half of its life. The old one stays valid for the other half, so that what
 // was signed or opened with it goes on, and so that Vault may be away for that
-// long. Its methods are safe for concurrent use.
+// long. A new one is believed only under a root that was known at the exchange
+// before: that of the credential in place, or one that Vault announced then.
+// Its methods are safe for concurrent use.
 type Identity struct {
 	from    certifier
 	spec    CertificateSpec
@@ -50,6 +53,7 @@ type issued struct {
 	credential Credential
 	tls        *tls.Certificate
 	renewAt    time.Time
+	roots      *x509.CertPool // under which the next is believed
 }
 
 // NewIdentity makes a key with newKey and has it certified. [Identity.Run]
@@ -78,16 +82,56 @@ func (i *Identity) exchange(ctx context.Context) error {
 		return err
 	}
 	now := i.now()
+	if before := i.current.Load(); before != nil {
+		if err := foreign(chain, before.roots, now); err != nil {
+			return err
+		}
+	}
 	next := &issued{
 		credential: Credential{Key: key, Chain: slices.Clip(chain)},
 		tls:        &tls.Certificate{PrivateKey: key, Leaf: chain[0]},
 		renewAt:    now.Add(chain[0].NotAfter.Sub(now) / 2),
+		roots:      i.roots(ctx, chain[len(chain)-1]),
 	}
 	for _, c := range chain {
 		next.tls.Certificate = append(next.tls.Certificate, c.Raw)
 	}
 	i.current.Store(next)
 	return nil
+}
+
+// foreign finds a chain that ends under no root that was known before: such an
+// answer is a lie, or of another server, and nobody would take the certificate.
+func foreign(chain []*x509.Certificate, known *x509.CertPool, now time.Time) error {
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: known, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
+	if err != nil {
+		return problem.Wrap(problem.VaultUnavailable, err, "the certificate is under %q, which was not announced before: the answer is not believed",
+			chain[len(chain)-1].Subject.CommonName)
+	}
+	return nil
+}
+
+// roots are those under which the next credential is believed: this one's, and
+// those that Vault announces with it. If it announces none, a new root has to
+// wait for another exchange.
+func (i *Identity) roots(ctx context.Context, own *x509.Certificate) *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(own)
+	announced, err := i.from.Authorities(ctx)
+	if err != nil && ctx.Err() == nil {
+		i.logger.LogAttrs(ctx, slog.LevelWarn, "vault: authorities not read; until the next exchange certificates of this one alone are believed",
+			slog.String("role", i.spec.Role), slog.String("authority", own.Subject.CommonName), slog.String("error", problem.From(err).LogText()))
+	}
+	for _, c := range announced {
+		pool.AddCert(c)
+	}
+	return pool
 }
 
 // Run exchanges the credential at half of its life until ctx ends, and then

@@ -215,9 +215,23 @@ type fakeCertifier struct {
 	ca   *testCA
 	life time.Duration
 
-	mu    sync.Mutex
-	err   error
-	calls int
+	mu        sync.Mutex
+	err       error
+	calls     int
+	announced []*x509.Certificate
+}
+
+func (f *fakeCertifier) Authorities(context.Context) ([]*x509.Certificate, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.announced, f.err
+}
+
+// under makes it certify with an authority, and announce others beside it.
+func (f *fakeCertifier) under(ca *testCA, announced ...*x509.Certificate) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ca, f.announced = ca, announced
 }
 
 // set makes it fail, or not, and returns how often it was asked before.
@@ -300,6 +314,48 @@ func TestIdentityIsExchangedAtHalfOfItsLife(t *testing.T) {
 			t.Errorf("Run: %v", err)
 		}
 	})
+}
+
+// A Vault that lies, or another server, does not take a good credential away;
+// a root that was announced an exchange before may take over.
+func TestIdentityBelievesNoForeignRoot(t *testing.T) {
+	t.Parallel()
+	ca, liar, successor := newTestCA(t), newTestCA(t), newTestCA(t)
+	from := &fakeCertifier{t: t, ca: ca, life: time.Hour}
+	id := newTestIdentity(t, from)
+	var log strings.Builder
+	id.logger = slog.New(slog.NewTextHandler(&log, nil))
+	first := id.Current()
+	from.under(liar, liar.cert)
+	for range 2 { // what a lie announces is not believed either
+		if id.renew(t.Context()) {
+			t.Fatal("a credential of a root that nobody knows")
+		}
+	}
+	if id.Current().Chain[0] != first.Chain[0] || id.TLSCertificate().Leaf != first.Chain[0] {
+		t.Error("the good one is gone")
+	}
+	if !strings.Contains(log.String(), "not announced before") || !strings.Contains(log.String(), string(problem.VaultUnavailable)) {
+		t.Errorf("log: %s", log.String())
+	}
+	for i, step := range []struct {
+		by        *testCA
+		announced []*x509.Certificate
+		want      bool
+	}{
+		{successor, []*x509.Certificate{ca.cert, successor.cert}, false}, // in the same breath
+		{ca, []*x509.Certificate{ca.cert, successor.cert}, true},
+		{successor, []*x509.Certificate{ca.cert, successor.cert}, true},
+		{ca, []*x509.Certificate{successor.cert}, true}, // still announced with the one before
+		{successor, []*x509.Certificate{successor.cert}, true},
+		{ca, []*x509.Certificate{successor.cert}, false}, // withdrawn
+		{successor, nil, true},
+	} {
+		from.under(step.by, step.announced...)
+		if id.renew(t.Context()) != step.want {
+			t.Errorf("step %d: want %t", i, step.want)
+		}
+	}
 }
 
 func newTestIdentity(t *testing.T, from certifier) *Identity {
