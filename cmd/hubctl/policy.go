@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -208,7 +209,7 @@ func (cmd *policyWhoCommand) fieldExists(cat *catalogue.Catalogue) bool {
 type policyDiffCommand struct {
 	Before   string `arg:"" help:"Directory of the policies as they are; \"\" for those of this build."`
 	After    string `arg:"" help:"Directory of the policies as they are to be."`
-	Requests string `placeholder:"FILE" help:"Requests to ask both (docs/reference/policies.md). Default: every participant, product and purpose."`
+	Requests string `placeholder:"FILE" help:"Requests to ask both (docs/reference/policies.md). Default: every participant, product, purpose, delivery and emergency, at --at and when terms begin and end."`
 	NoLooser bool   `help:"Fail if anything leaves that did not before."`
 	clock
 }
@@ -222,11 +223,11 @@ func (cmd *policyDiffCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	requests, err := cmd.requests(before.cat)
+	requests, err := cmd.requests(before, after)
 	if err != nil {
 		return err
 	}
-	changes := policytest.Diff(before.Set, after.Set, requests)
+	changes, asked := policytest.Diff(before.Set, after.Set, requests)
 	looser := 0
 	for i := range changes {
 		mark := "stricter"
@@ -238,7 +239,7 @@ func (cmd *policyDiffCommand) Run(s *streams) error {
 			return err
 		}
 	}
-	if _, err := fmt.Fprintf(s.out, "%d of %d requests are answered differently, %d of them more freely\n", len(changes), len(requests), looser); err != nil {
+	if _, err := fmt.Fprintf(s.out, "%d of %d requests are answered differently, %d of them more freely\n", len(changes), asked, looser); err != nil {
 		return err
 	}
 	if cmd.NoLooser && looser > 0 {
@@ -247,12 +248,13 @@ func (cmd *policyDiffCommand) Run(s *streams) error {
 	return nil
 }
 
-func (cmd *policyDiffCommand) requests(cat *catalogue.Catalogue) ([]policytest.Request, error) {
+func (cmd *policyDiffCommand) requests(before, after *policySet) (iter.Seq[policytest.Request], error) {
 	if cmd.Requests == "" {
 		at, err := cmd.time()
-		return policytest.Everything(cat, policies.Request{Delivery: policies.Page, Time: at}), err
+		return policytest.Everything(before.cat, at, before.Set, after.Set), err
 	}
-	return policytest.Requests(os.DirFS(filepath.Dir(cmd.Requests)), filepath.Base(cmd.Requests), cat)
+	requests, err := policytest.Requests(os.DirFS(filepath.Dir(cmd.Requests)), filepath.Base(cmd.Requests), before.cat)
+	return slices.Values(requests), err
 }
 
 type policyEmergenciesCommand struct {

@@ -109,6 +109,8 @@ It takes the agreement's place and nothing else: it lifts neither 不予共享 n
 | ` + "`hubctl policy emergencies`" + ` | emergency access: in force, to come, due for review |
 
 explain, who and emergencies print ` + "`--format table|json|csv`" + `; all but test take ` + "`--at`" + `. In who, UNTIL is the first instant at which the answer is another; where rules look at the time of day, the first such day at this time. DEPENDS names what else rules look at.
+
+Without a file of requests, diff asks for every participant, product, region, purpose and delivery, without an emergency and with each that one of the sets grants; at ` + "`--at`" + `, and when terms, emergencies and admissions begin and are over, at that instant and at the next one with the time of day of ` + "`--at`" + `. What rules say of other days and hours, of the caller's system and of the number of fields, a file of requests asks: ` + "`requests:`" + ` with cases without ` + "`want`" + `, and ` + "`defaults:`" + `. Quotas are not compared.
 `
 
 // policyFiles are the language's reference and the JSON Schemas for editors.
