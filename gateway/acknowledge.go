@@ -56,10 +56,16 @@ func (g *Gateway) Acknowledge(ctx context.Context, req AckRequest) (id, signed s
 
 // acknowledgement decides, and finds the record in what was released.
 func (x *exchange) acknowledgement(ctx context.Context, req *AckRequest) (*receipt.Acknowledgement, error) {
+	released, err := x.releaseTo(ctx, req)
+	if err != nil {
+		return nil, err
+	}
 	if err := x.decide(ctx); err != nil {
 		return nil, err
 	}
 	switch {
+	case released == nil:
+		return nil, problem.New(problem.ReceiptUnknown, "")
 	case x.product.Acknowledgement == "":
 		return nil, problem.New(problem.AcknowledgementUntaken, "%s", x.product.ID)
 	case req.TakenAt.IsZero() || req.TakenAt.After(x.now):
@@ -68,32 +74,49 @@ func (x *exchange) acknowledgement(ctx context.Context, req *AckRequest) (*recei
 	if err := receipt.CheckMeasures(req.Measures); err != nil {
 		return nil, err
 	}
-	due, err := x.releasedTo(ctx, req)
+	due, err := x.due(ctx, released, req.EventID)
 	if err != nil {
 		return nil, err
 	}
 	return &receipt.Acknowledgement{
 		Region: x.Region, Product: x.product.ID, Provider: x.product.Providers[x.Region], Consumer: x.caller.Participant, System: x.caller.System,
-		Agreement: x.agreementID(), Purpose: x.req.Purpose, Policy: x.snap.Policies.Version(), Release: req.Release, EventID: req.EventID,
+		Agreement: x.under(), Purpose: x.req.Purpose, Policy: x.snap.Policies.Version(), Release: req.Release, EventID: req.EventID,
 		TakenAt: req.TakenAt.UTC(), Measures: req.Measures, Due: due, Late: x.now.After(due),
 	}, nil
 }
 
-// releasedTo says until when the record was to be acknowledged. A record that
-// the receipt does not cover, and a receipt of somebody else, do not exist.
-func (x *exchange) releasedTo(ctx context.Context, req *AckRequest) (due time.Time, err error) {
+// releaseTo reads the receipt under which the record was released, and has the
+// acknowledgement decided as that release was: by page or query, in an emergency
+// or not. nil: a receipt of somebody else, of another product, or of a yes or
+// no, which does not exist for it.
+func (x *exchange) releaseTo(ctx context.Context, req *AckRequest) (*receipt.Receipt, error) {
 	e, err := x.Ledger.Find(ctx, req.Release)
-	if err != nil {
-		return due, err
+	if problem.CodeOf(err) == problem.ReceiptUnknown {
+		return nil, nil //nolint:nilnil // told after the decision, so that what is refused anyway tells nothing
 	}
-	if e.Kind != receipt.Release || e.Consumer != x.caller.Participant || e.Product != x.product.ID {
-		return due, problem.New(problem.ReceiptUnknown, "")
+	if err != nil {
+		return nil, err
+	}
+	if e.Kind != receipt.Release || e.Consumer != x.caller.Participant || e.Product != req.Product {
+		return nil, nil //nolint:nilnil // likewise
 	}
 	r, err := receipt.Read(e.Receipt)
 	if err != nil {
-		return due, err
+		return nil, err
 	}
-	value, key, err := x.Reader.Event(ctx, record.Topic(x.Region, x.product.ID, x.product.Major), r.Ranges, req.EventID)
+	if r.Delivery == policies.Verify.String() {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	if x.req.Emergency = r.Emergency; r.Delivery != "" {
+		x.delivery, err = policies.ParseDelivery(r.Delivery)
+	}
+	return r, err
+}
+
+// due says until when a record of the release was to be acknowledged. One that
+// the receipt does not cover does not exist.
+func (x *exchange) due(ctx context.Context, released *receipt.Receipt, event string) (due time.Time, err error) {
+	value, key, err := x.Reader.Event(ctx, record.Topic(x.Region, x.product.ID, x.product.Major), released.Ranges, event)
 	if err != nil {
 		return due, err
 	}

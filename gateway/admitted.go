@@ -74,8 +74,8 @@ func (c *Composer) admitted(state *control.State) *admission {
 }
 
 // Check is for control.Config: it refuses an order after which something that
-// it admits, or proposes, would not hold. What did not hold before is no fault
-// of this order.
+// it admits, or proposes, would not hold, and one about what does not exist.
+// What did not hold before is no fault of this order.
 func (c *Composer) Check(next *control.State) error {
 	state, err := c.State()
 	if err != nil {
@@ -99,5 +99,26 @@ func (c *Composer) Check(next *control.State) error {
 			fault = problem.New(problem.OrderInvalid, "%s: %s", a.Subject, problem.From(err).Detail)
 		}
 	})
+	if fault == nil {
+		fault = c.admitted(state).knows(state.View(), next.View())
+	}
 	return fault
+}
+
+// knows refuses an order about a participant, agreement or emergency that does
+// not exist: whoever misspelt its name would believe it suspended.
+func (a *admission) knows(before, after control.View) error {
+	for _, s := range after.Participants {
+		if _, ok := a.catalogue.Participant(s.Subject); !ok && !slices.Contains(before.Participants, s) {
+			return problem.New(problem.OrderInvalid, "there is no participant %q", s.Subject)
+		}
+	}
+	for _, s := range after.Agreements {
+		_, agreed := a.policies.Agreement(s.Subject)
+		_, granted := a.policies.Emergency(s.Subject)
+		if !agreed && !granted && !slices.Contains(before.Agreements, s) {
+			return problem.New(problem.OrderInvalid, "there is no agreement or emergency access %q", s.Subject)
+		}
+	}
+	return nil
 }

@@ -86,10 +86,10 @@ func (x *exchange) decide(ctx context.Context) error {
 	return nil
 }
 
-// standing is what the operators ordered about the agreement since it was made
-// (Order 809, article 27): it acts on the next page.
+// standing is what the operators ordered about the agreement or emergency since
+// it was made (Order 809, article 27): it acts on the next page.
 func (x *exchange) standing() error {
-	switch s := x.snap.Control.Agreement(x.agreementID()); s.Effect {
+	switch s := x.snap.Control.Agreement(x.under()); s.Effect {
 	case control.Good:
 		return nil
 	case control.Suspended:

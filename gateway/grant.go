@@ -162,7 +162,7 @@ func (g *Gateway) Revoke(ctx context.Context, r TokenRequest) error {
 	if err != nil {
 		return err
 	}
-	if _, err = g.Orders.Submit(ctx, signed); err != nil && problem.CodeOf(err) == problem.OrderConflict {
+	if _, err = g.Orders.Submit(ctx, signed); problem.CodeOf(err) == problem.OrderConflict {
 		return nil // somebody else has revoked it meanwhile, or it has ended
 	}
 	return err

@@ -61,8 +61,11 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control log of %s: %w", c.Rules.Region, err)
 	}
-	if len(ends) != 1 || ends[0].Start != 0 {
-		return nil, fmt.Errorf("control log of %s: %d partitions, beginning at %d: it must have one and be whole", c.Rules.Region, len(ends), ends[0].Start)
+	if len(ends) != 1 {
+		return nil, fmt.Errorf("control log of %s: %d partitions, it must have one", c.Rules.Region, len(ends))
+	}
+	if ends[0].Start != 0 {
+		return nil, fmt.Errorf("control log of %s: it begins at %d and must be whole", c.Rules.Region, ends[0].Start)
 	}
 	for l.state.Load().next < ends[0].Stable {
 		if err := l.step(ctx); err != nil {
@@ -119,9 +122,12 @@ func (l *Log) step(ctx context.Context) error {
 	for i := range p.Records {
 		entries[i] = Entry{Offset: p.Records[i].Offset, At: p.Records[i].Time, Order: string(p.Records[i].Value)}
 	}
-	next, outcomes := l.Rules.Fold(s, entries)
-	next.next = max(next.next, p.Next)
-	l.state.Store(next)
+	next, outcomes := s, []Outcome(nil)
+	if len(entries) > 0 || p.Next > s.next { // else it stays the same one, so that nothing is composed of it anew
+		next, outcomes = l.Rules.Fold(s, entries)
+		next.next = max(next.next, p.Next)
+		l.state.Store(next)
+	}
 	if p.Stable >= 0 && next.next >= p.Stable {
 		l.seen.Store(asked.UnixNano())
 	}

@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"reflect"
 	"sync"
 	"testing"
@@ -154,6 +155,47 @@ func TestTwoAtOnce(t *testing.T) {
 		if (first == "") == (second == "") || first+second != problem.OrderConflict {
 			t.Errorf("%v and %v", errs[0], errs[1])
 		}
+	}
+}
+
+// While nothing is ordered the state stays the same one, so that nothing is
+// composed of it anew, and the end of the log is seen all the same.
+func TestIdleLogKeepsItsState(t *testing.T) {
+	t.Parallel()
+	o, broker := present(t), newBroker(t)
+	r := open(t, o, broker)
+	if _, err := r.Submit(t.Context(), o.sign(liang, order(control.SuspendAgreement, "price-1", time.Now()))); err != nil {
+		t.Fatal(err)
+	}
+	before := until(t, r, 1)
+	fetched := make(chan struct{}, 100)
+	broker.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		broker.KeepControl()
+		select {
+		case fetched <- struct{}{}:
+		default:
+		}
+		return nil, nil, false
+	})
+	for range 4 { // the last of them has folded those before it
+		select {
+		case <-fetched:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the log is not followed")
+		}
+	}
+	if after, err := r.State(); err != nil || after != before {
+		t.Errorf("another state without an order, %v", err)
+	}
+}
+
+// Orders are kept for ever, in the order in which they came.
+func TestTopic(t *testing.T) {
+	t.Parallel()
+	got := control.Topic(region, 3)
+	want := map[string]string{"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+	if got.Partitions != 1 || got.Replicas != 3 || !maps.Equal(got.Config, want) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -97,6 +97,49 @@ func TestAcknowledgement(t *testing.T) {
 
 // Each way to acknowledge what one may not is refused, and the refusal of a
 // known caller stands in the ledger.
+// What was released in an emergency, or as the answer to a query, can be
+// acknowledged as it was released.
+func TestAcknowledgementOfOtherReleases(t *testing.T) {
+	t.Parallel()
+	const file = "agreements/price_bulletin-cq-commerce-sc-commerce.yaml"
+	r := newRig(t, map[string]string{
+		file: agreement("only-query", "sc-commerce", "price_bulletin", "cq-commerce", coordination, "2026-01-01", "2035-12-31", 1000, 1000) +
+			"delivery: [query]\n",
+		"emergencies/flood.yaml": emergencyAccess("flood", "sc-commerce", "price_bulletin", "cq-commerce", coordination),
+	})
+	r.publish("price_bulletin", 2, func(i int, set func(path, text string)) {
+		set("bulletin_no", fmt.Sprintf("TB-%d", i))
+		set("issuing_unit_uscc", "TEST")
+	})
+	c := r.client("sc-commerce")
+	acknowledge := func(release, event string) (*receipt.Acknowledgement, error) {
+		_, got, err := c.Acknowledge(t.Context(), client.Acknowledgement{
+			Product: "price_bulletin", Purpose: coordination, Receipt: release, EventID: event, TakenAt: time.Now(), Measures: []receipt.Measure{"noted"},
+		})
+		return got, err
+	}
+	records, pages := pull(t, c, client.Query{Product: "price_bulletin", Purpose: coordination, Emergency: "flood"})
+	got, err := acknowledge(pages[0].Receipt.ID, records[0].EventID)
+	if err != nil || got.Agreement != "flood" {
+		t.Errorf("of an emergency: %+v, %v", got, err)
+	}
+	who := r.admitted("sc-commerce")
+	a := r.inquire(who, "price_bulletin", "query", map[string]any{
+		"purpose": coordination, "key": map[string]any{"issuing_unit_uscc": "TEST", "bulletin_no": "TB-1"},
+	})
+	signed, err := receipt.Verify(a.header.Get("Hub-Receipt"), r.snapshot.Trust.Roots)
+	if a.status != http.StatusOK || err != nil {
+		t.Fatalf("query: %d %s, %v", a.status, a.body, err)
+	}
+	event := records[0].EventID
+	if numberOf(t, records[0]) != "TB-1" {
+		event = records[1].EventID
+	}
+	if got, err = acknowledge(signed.ID, event); err != nil || got.Agreement != "only-query" {
+		t.Errorf("of a query: %+v, %v", got, err)
+	}
+}
+
 func TestAcknowledgementRefused(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -315,7 +315,7 @@ func (s *siege) orders() attempts {
 		signed, _ := s.signedOrder(who, kind, subject, bundle)
 		return signed
 	}
-	twice := by(liang, control.SuspendAgreement, "twice", "")
+	twice := by(liang, control.SuspendAgreement, "future", "")
 	if a := s.postOrder(officer, twice); a.status != http.StatusOK {
 		s.t.Fatalf("an order: %d %s", a.status, a.body)
 	}

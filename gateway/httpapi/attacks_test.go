@@ -144,6 +144,10 @@ func (s *siege) paths() attempts {
 	}
 	out["another method"] = s.raw(s.commerce, http.MethodDelete, "/v1/products", http.NoBody, nil)
 	out["a query without end"] = s.gets(s.commerce, prices+"&cursor="+strings.Repeat("A", 20<<10))
+	out["a header without end"] = s.raw(s.commerce, http.MethodGet, prices, http.NoBody, http.Header{"X-Trace": {strings.Repeat("x", 70<<10)}})
+	out["a question without end"] = func() answer {
+		return s.inquire(s.commerce, "price_quote", "query", map[string]any{"purpose": strings.Repeat("x", 20<<10)})
+	}
 	out["a form without end"] = func() answer {
 		return s.grant(s.commerce, url.Values{"grant_type": {strings.Repeat("x", 20<<10)}})
 	}
@@ -177,7 +181,10 @@ func (s *siege) headers() attempts {
 		"a header that is no certificate":                    ask(edge, http.Header{"Client-Cert": {":AAAA:"}}),
 		"a chain without a certificate":                      ask(edge, http.Header{"Client-Cert-Chain": mine["Client-Cert"]}),
 		"a proxy without a header":                           ask(edge, nil),
-		"a proxy with a stranger's certificate":              ask(edge, http.Header{"Client-Cert": {sequence(stranger.Chain[0])}}),
+		"a proxy with more certificates than a chain has": ask(edge, http.Header{
+			"Client-Cert": mine["Client-Cert"], "Client-Cert-Chain": {strings.Repeat(mine.Get("Client-Cert")+", ", 6) + mine.Get("Client-Cert")},
+		}),
+		"a proxy with a stranger's certificate": ask(edge, http.Header{"Client-Cert": {sequence(stranger.Chain[0])}}),
 	}
 }
 
@@ -197,7 +204,14 @@ func (s *siege) certificates() attempts {
 	suspended := s.admitted("sc-drc")
 	s.order(liang, control.SuspendParticipant, "sc-drc", "")
 	return attempts{
-		"no certificate":                                        s.gets(s.person(pkitest.Issued{}), prices),
+		"no certificate": s.gets(s.person(pkitest.Issued{}), prices),
+		"more certificates than a chain has": func() answer {
+			issued := s.sc.Issue(s.self)
+			issued.Chain = append(issued.Chain, slices.Repeat(issued.Chain[:1], 5)...)
+			p := s.person(issued)
+			p.token = s.commerce.token
+			return s.get(p, prices)
+		},
 		"a stranger's authority":                                s.with(pkitest.New(s.t, "stranger"), s.self),
 		"an expired certificate":                                s.with(s.sc, s.self, pkitest.Valid(time.Now().Add(-2*time.Hour), time.Now().Add(-time.Minute))),
 		"a certificate that is not valid yet":                   s.with(s.sc, s.self, pkitest.Valid(time.Now().Add(time.Hour), time.Now().Add(2*time.Hour))),

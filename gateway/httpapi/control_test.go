@@ -5,12 +5,15 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/chuanyu-exchange/hub/gateway"
 	"github.com/chuanyu-exchange/hub/gateway/control"
@@ -242,11 +245,52 @@ func (r *rig) adopt2() {
 	r.order(zheng, control.ApprovePolicy, r.order(liang, control.ProposePolicy, r.snapshot.Policies.Version(), ""), "")
 }
 
+// A replica that has not seen the end of the control log for too long answers
+// nobody.
+func TestStaleReplicaAnswersNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.publish("price_quote", 3, nil)
+	p := r.admitted("sc-commerce")
+	if a := r.get(p, pricePage); a.status != http.StatusOK {
+		t.Fatalf("before: %d %s", a.status, a.body)
+	}
+	topic := control.Topic(region, 1).Name
+	r.cluster.ControlKey(int16(kmsg.Fetch), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		r.cluster.KeepControl()
+		for _, t := range req.(*kmsg.FetchRequest).Topics {
+			if t.Topic == topic || t.TopicID == r.cluster.TopicInfo(topic).TopicID {
+				return nil, errors.New("the control log cannot be read"), true
+			}
+		}
+		return nil, nil, false
+	})
+	deadline := time.Now().Add(20 * time.Second)
+	for r.setClock(6 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		a := r.get(p, pricePage)
+		if a.code == problem.ControlStale {
+			if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" {
+				t.Errorf("%d %v", a.status, a.header)
+			}
+			break
+		}
+		if a.status != http.StatusOK || time.Now().After(deadline) { // until the fetch that was on its way has ended
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	if a := r.grant(r.person(p.issued), map[string][]string{"grant_type": {"client_credentials"}}); a.code != problem.ControlStale {
+		t.Errorf("a grant: %d %s", a.status, a.body)
+	}
+}
+
 func TestWhoMayOrder(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	suspend, _ := r.signedOrder(liang, control.SuspendAgreement, "price-1", "")
-	byAuditor, _ := r.signedOrder(zhou, control.SuspendAgreement, "price-1", "")
+	agreement := r.snapshot.Policies.Agreements("sc-commerce", "price_quote", region)[0].ID
+	suspend, _ := r.signedOrder(liang, control.SuspendAgreement, agreement, "")
+	misspelt, _ := r.signedOrder(liang, control.SuspendAgreement, agreement+"x", "")
+	unknown, _ := r.signedOrder(liang, control.SuspendParticipant, "sc-comerce", "")
+	byAuditor, _ := r.signedOrder(zhou, control.SuspendAgreement, agreement, "")
 	foreign := spiffe.Name{Region: "510000", Role: spiffe.Operator, Duty: spiffe.Security, System: "liang"}
 	for name, c := range map[string]struct {
 		who   *person
@@ -258,6 +302,8 @@ func TestWhoMayOrder(t *testing.T) {
 		"of the other province":   {r.person(r.sc.Issue(foreign)), suspend, problem.CertificateName},
 		"an auditor's order":      {r.person(r.cq.Issue(zhou)), byAuditor, problem.OrderDuty},
 		"nonsense":                {r.person(r.cq.Issue(liang)), "x", problem.OrderInvalid},
+		"an agreement misspelt":   {r.person(r.cq.Issue(liang)), misspelt, problem.OrderInvalid},
+		"a participant misspelt":  {r.person(r.cq.Issue(liang)), unknown, problem.OrderInvalid},
 		"larger than any order":   {r.person(r.cq.Issue(liang)), strings.Repeat("x", 65<<10), problem.RequestTooLarge},
 		"expired":                 {r.person(r.cq.Issue(liang, pkitest.Valid(time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)))), suspend, problem.CertificateExpired},
 		"carried by another duty": {r.person(r.cq.Issue(zhou)), suspend, ""},

@@ -24,7 +24,8 @@ import (
 
 // Limits of what a stranger may send.
 const (
-	maxHeaderBytes = 64 << 10 // with the request line; beyond it net/http answers 431
+	maxHeader      = 64 << 10  // names and values
+	maxHeaderBytes = 128 << 10 // with the request line; beyond it net/http answers 431 by itself, in plain text and uncounted
 	maxBodyBytes   = 16 << 10
 	maxQuery       = 16 << 10
 	readTimeout    = 10 * time.Second
@@ -151,6 +152,8 @@ func (a *API) limit(c *gin.Context) {
 	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, most)
 	switch {
+	case headerBytes(c.Request.Header) > maxHeader:
+		a.fail(c, a.noted(c, problem.New(problem.RequestTooLarge, "the header has more than %d bytes", maxHeader)))
 	case len(c.Request.URL.RawQuery) > maxQuery:
 		a.fail(c, a.noted(c, problem.New(problem.RequestTooLarge, "the query has more than %d bytes", maxQuery)))
 	case strings.ContainsAny(escaped, `%\;`) || escaped != path.Clean(escaped) && escaped != registryPath+"/":
@@ -161,6 +164,15 @@ func (a *API) limit(c *gin.Context) {
 		return
 	}
 	c.Abort()
+}
+
+func headerBytes(h http.Header) (n int) {
+	for name, values := range h {
+		for _, v := range values {
+			n += len(name) + len(v)
+		}
+	}
+	return n
 }
 
 // noted counts what is refused before anybody is asked who it is, by address,

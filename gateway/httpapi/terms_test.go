@@ -11,6 +11,7 @@ import (
 
 	"github.com/chuanyu-exchange/hub/gateway"
 	"github.com/chuanyu-exchange/hub/gateway/client"
+	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/gateway/httpapi"
 	"github.com/chuanyu-exchange/hub/gateway/receipt"
 	"github.com/chuanyu-exchange/hub/internal/problem"
@@ -72,6 +73,14 @@ func TestEmergencyAccess(t *testing.T) {
 	}
 	if a := r.get(r.admitted("sc-commerce"), prices+"&emergency=flood"); a.code != problem.EmergencyInvalid {
 		t.Errorf("somebody else's: %d %s", a.status, a.code)
+	}
+	r.order(liang, control.SuspendAgreement, "flood", "")
+	if a := r.get(stats, path+"&emergency=flood"); a.code != problem.AgreementSuspended {
+		t.Errorf("when it is suspended: %d %s", a.status, a.code)
+	}
+	r.order(liang, control.ResumeAgreement, "flood", "")
+	if a := r.get(stats, path+"&emergency=flood"); a.status != http.StatusOK {
+		t.Errorf("when it is resumed: %d %s", a.status, a.code)
 	}
 	r.setClock(11 * time.Minute)
 	if a := r.get(r.admitted("sc-stats"), path+"&emergency=flood"); a.code != problem.EmergencyInvalid {

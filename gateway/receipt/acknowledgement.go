@@ -42,8 +42,8 @@ type Acknowledgement struct {
 	Product   string    `json:"product"`
 	Provider  string    `json:"provider"` // participant ids of the two parties
 	Consumer  string    `json:"consumer"`
-	System    string    `json:"system"` // of the consumer, as its certificate names it
-	Agreement string    `json:"agreement,omitempty"`
+	System    string    `json:"system"`              // of the consumer, as its certificate names it
+	Agreement string    `json:"agreement,omitempty"` // or the emergency access
 	Purpose   string    `json:"purpose"`
 	Policy    string    `json:"policy"`
 	Release   string    `json:"release"`  // id of the receipt of the release

@@ -39,8 +39,13 @@ func From(err error) *Problem {
 	return &Problem{Code: Internal, Err: err}
 }
 
-// CodeOf is the code of the problem in err's chain, or [Internal].
-func CodeOf(err error) Code { return From(err).Code }
+// CodeOf is the code of the problem in err's chain, or [Internal]; "" of nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	return From(err).Code
+}
 
 // Error gives the code, the English sentence and the detail, never the cause.
 func (p *Problem) Error() string {
