@@ -425,14 +425,6 @@ func TestOpenAPI(t *testing.T) {
 	if !slices.Equal(paths, want) {
 		t.Errorf("paths: %v", paths)
 	}
-	var meta struct {
-		Issuer string `json:"issuer"`
-		Token  string `json:"token_endpoint"`
-		Bound  bool   `json:"tls_client_certificate_bound_access_tokens"`
-	}
-	if err := json.Unmarshal(r.get(p, "/.well-known/oauth-authorization-server").body, &meta); err != nil || meta.Issuer != r.url || meta.Token != r.url+"/oauth2/token" || !meta.Bound {
-		t.Errorf("metadata: %+v, %v", meta, err)
-	}
 }
 
 // Invariant 5: no record content in logs, metrics, ledger or errors.

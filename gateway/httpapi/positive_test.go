@@ -56,6 +56,35 @@ func TestListedProxy(t *testing.T) {
 	}
 }
 
+// A gateway that lists no proxy, which is the default, takes a certificate in a
+// header from nobody: not from a proxy that its own province certified either.
+func TestNoProxyIsListed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.publish("price_quote", 3, nil)
+	r.gateway.Proxies = nil
+	r.serve()
+	direct := r.admitted("sc-commerce")
+	header := http.Header{"Client-Cert": {":" + base64.StdEncoding.EncodeToString(direct.issued.Chain[0].Raw) + ":"}}
+	for title, p := range map[string]*person{
+		"a proxy of the province": r.person(r.cq.Issue(spiffe.Name{Region: region, Role: spiffe.Proxy, System: "edge"})),
+		"the participant itself":  direct, "nobody": r.person(pkitest.Issued{}),
+	} {
+		p.token = direct.token
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+pricePage, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = header.Clone()
+		if a := r.do(p, req); a.code != problem.ForwardedRefused {
+			t.Errorf("%s: %d %s", title, a.status, a.code)
+		}
+	}
+	if a := r.get(direct, pricePage); a.status != http.StatusOK {
+		t.Errorf("without the header: %d %s", a.status, a.code)
+	}
+}
+
 // A system whose key its province's bundle registers signs assertions with it
 // (private_key_jwt), until a bundle no longer has the key.
 func TestRegisteredKey(t *testing.T) {

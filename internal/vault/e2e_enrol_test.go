@@ -5,8 +5,10 @@ package vault_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -190,6 +192,55 @@ func TestEnrolment(t *testing.T) {
 	}
 	_, err = open(t, server, "500000", vault.RoleGateway).Admit(ctx, "cq-amr", time.Hour)
 	denied(t, "a gateway that admits", err)
+}
+
+// What somebody asks for who does not use our client: the server refuses
+// another participant's name in the subject beside an id of one's own, which
+// a certificate login would take for its name.
+func TestEnrolmentUnderAnothersCommonName(t *testing.T) {
+	t.Parallel()
+	w, err := open(t, server, "500000", vault.RoleOperator).Admit(t.Context(), "cq-amr", time.Hour)
+	if err != nil {
+		t.Fatal(problem.From(err).LogText())
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.Address()+"/v1/sys/wrapping/unwrap", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Vault-Token", w.Token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var opened struct {
+		Auth struct {
+			Token string `json:"client_token"`
+		}
+	}
+	err = errors.Join(json.NewDecoder(resp.Body).Decode(&opened), resp.Body.Close())
+	key, errKey := newEd25519()
+	if err := errors.Join(err, errKey); err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		commonName string
+		want       int
+	}{{"sc-amr", http.StatusBadRequest}, {"cq-commerce", http.StatusBadRequest}, {"cq-amr", http.StatusOK}} {
+		body, err := json.Marshal(map[string]any{
+			"csr":         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})),
+			"common_name": c.commonName, "exclude_cn_from_sans": true, "uri_sans": system("cq-amr", "exchange").URL().String(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := raw(t, server, opened.Auth.Token, http.MethodPost, "500000/pki/sign/"+vault.CertEnrolment, string(body)); status != c.want {
+			t.Errorf("as %s: status %d, want %d", c.commonName, status, c.want)
+		}
+	}
 }
 
 // tlsNode is a server that sees client certificates.
