@@ -171,6 +171,9 @@ func (cmd *policyWhoCommand) Run(s *streams) error {
 	if len(found) == 0 {
 		s.say("nobody can read that")
 	}
+	if slices.ContainsFunc(found, func(a policies.Access) bool { return slices.Contains(a.Deliveries, policies.Bulk) }) {
+		s.say("bulk is allowed where it is named, and no endpoint serves it yet")
+	}
 	return accesses(found).print(s.out, cmd.Format)
 }
 

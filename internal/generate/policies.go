@@ -28,7 +28,7 @@ func policyReference() []byte {
 	}
 	b.WriteString("\n## Deliveries (提供方式)\n\n`page` records page by page (接口分页) · `bulk` whole files (批量交换) · `query` one record of a key, never more (逐条查询) · `verify` yes or no, no value leaves (核验). " +
 		"An agreement that lists none allows what its method means: `service` pages; `batch` and `file` pages and bulk. " +
-		"Only fields that are kept as they are can be verified.\n")
+		"Only fields that are kept as they are can be verified. Gateways serve page, query and verify; no endpoint serves bulk yet, so an agreement for it alone opens nothing.\n")
 	b.WriteString("\n## Reasons of emergency access (应急事由)\n\n《突发事件应对法》第二条: ")
 	reasons := policies.EmergencyReasons()
 	var names []string
@@ -108,7 +108,7 @@ It takes the agreement's place and nothing else: it lifts neither 不予共享 n
 | ` + "`hubctl policy diff OLD NEW [--requests FILE] [--no-looser]`" + ` | what changes, and whether anything leaves that did not |
 | ` + "`hubctl policy emergencies`" + ` | emergency access: in force, to come, due for review |
 
-explain, who and emergencies print ` + "`--format table|json|csv`" + `; all but test take ` + "`--at`" + `. In who, UNTIL is the first instant at which the answer is another; where rules look at the time of day, the first such day at this time. DEPENDS names what else rules look at.
+explain, who and emergencies print ` + "`--format table|json|csv`" + `; all but test take ` + "`--at`" + `. In who, UNTIL is the first instant at which the answer is another; where rules look at the time of day, the first such day at this time. DEPENDS names what else rules look at; with ` + "`now.date`" + ` a row condition compares with the day of the request, so ROWS has that day's value.
 
 Without a file of requests, diff asks for every participant, product, region, purpose and delivery, without an emergency and with each that one of the sets grants; at ` + "`--at`" + `, and when terms, emergencies and admissions begin and are over, at that instant and at the next one with the time of day of ` + "`--at`" + `. What rules say of other days and hours, of the caller's system and of the number of fields, a file of requests asks: ` + "`requests:`" + ` with cases without ` + "`want`" + `, and ` + "`defaults:`" + `. Quotas are not compared.
 `
