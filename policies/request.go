@@ -69,6 +69,9 @@ type Decision struct {
 	Obligations redact.Obligations
 	// Rows says which records leave at all; nil: all of them, or with Deny none.
 	Rows *redact.Predicate
+	// scope is Rows before the request's attributes were put into it: what
+	// policies say, which is the same on another day.
+	scope *redact.Predicate
 	// Agreement is the one under which the answer is given; nil with Deny, for
 	// an unconditional product, and in an emergency.
 	Agreement *Agreement

@@ -62,6 +62,11 @@ func bind(p redact.Predicate, w *world) redact.Predicate {
 	return p
 }
 
+// binds says whether a predicate that is not bound yet names an attribute.
+func binds(p *redact.Predicate, name string) bool {
+	return slices.Contains(p.Values, bound+name) || slices.ContainsFunc(p.Terms, func(t redact.Predicate) bool { return binds(&t, name) })
+}
+
 // rows translates a row condition of a product; nil for none.
 func (l *loader) rows(p *product, source string) (*rowScope, error) {
 	if source == "" {
@@ -289,17 +294,18 @@ func isNull(e ast.Expr) bool {
 // rows joins the row conditions of all layers that permit: a record leaves if
 // each of them lets it.
 func (c *consideration) rows() bool {
-	var all redact.Predicate
+	var all rowScope
 	add := func(id string, r *rowScope) {
 		if r == nil {
 			return
 		}
 		c.step(layerRows, id, outcomeRestricts)
-		if all.Op == redact.OpNever {
-			all = r.of(c.seen)
+		all.bound = all.bound || r.bound
+		if all.predicate.Op == redact.OpNever {
+			all.predicate = r.predicate
 			return
 		}
-		all = joined(operators.LogicalAnd, all, r.of(c.seen))
+		all.predicate = joined(operators.LogicalAnd, all.predicate, r.predicate)
 	}
 	for _, r := range c.permits {
 		add(r.ID, r.rows)
@@ -307,12 +313,13 @@ func (c *consideration) rows() bool {
 	if c.grant != nil {
 		add(c.grant.id, c.grant.rows)
 	}
-	if all.Op == redact.OpNever {
+	if all.predicate.Op == redact.OpNever {
 		return true
 	}
-	if err := all.Check(); err != nil {
+	rows := all.of(c.seen)
+	if err := rows.Check(); err != nil {
 		return c.deny(layerRows, problem.PolicyUnevaluable, "the row conditions of all layers together: %v", err)
 	}
-	c.out.Rows = &all
+	c.out.Rows, c.out.scope = &rows, &all.predicate
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/policies"
@@ -108,6 +109,7 @@ func (g generator) rowTest(w *worldOf) rowCondition {
 		test(`F <= "`+v+`"`, func(have string, _ *policies.Request) bool { return have <= v }),
 		test(`F in ["`+v+`", "510000"]`, func(have string, _ *policies.Request) bool { return have == v || have == "510000" }),
 		test(`F.startsWith("51")`, func(have string, _ *policies.Request) bool { return strings.HasPrefix(have, "51") }),
+		test(`F <= now.date`, func(have string, q *policies.Request) bool { return have <= q.Time.Add(8*time.Hour).UTC().Format(time.DateOnly) }),
 		test(`F == caller.region`, func(have string, q *policies.Request) bool { return have == q.Caller.Region }),
 		test(`product.region != F`, func(have string, q *policies.Request) bool { return have != q.Region }),
 		null(" == null", true),
@@ -115,7 +117,7 @@ func (g generator) rowTest(w *worldOf) rowCondition {
 	)
 }
 
-func values() []string { return []string{"500000", "510000", "510100", "x"} }
+func values() []string { return []string{"500000", "510000", "510100", "x", "2026-06-15"} }
 
 // row makes a record of the world, some of its fields null.
 func (g generator) row(w *worldOf) row {

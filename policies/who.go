@@ -42,7 +42,8 @@ type Access struct {
 	Until time.Time
 	// Depends names the variables beyond the question that rules of the
 	// provider look at: for another system, or at another hour, the answer may
-	// be another.
+	// be another. With now.date it is Rows that look at the day: what they say
+	// stays, and what they select changes at midnight, which is not Until.
 	Depends []string
 }
 
@@ -164,6 +165,10 @@ func (v *prospect) accesses(request Request, field string) (out []Access) {
 	for d := Page; d <= Verify; d++ {
 		request.Delivery = d
 		decision := v.set.Decide(request)
+		depends := v.depends
+		if decision.scope != nil && binds(decision.scope, "now.date") {
+			depends = slices.Sorted(slices.Values(append([]string{"now.date"}, depends...)))
+		}
 		var some []Access
 		for _, leaf := range v.product.leaves {
 			o := decision.Obligations.Of(leaf)
@@ -173,10 +178,10 @@ func (v *prospect) accesses(request Request, field string) (out []Access) {
 			under, _, _ := decision.Under()
 			some = append(some, Access{
 				Participant: v.who.ID, Product: v.product.ID, Region: v.region, Field: leaf, Purpose: request.Purpose, Obligation: o,
-				Deliveries: []Delivery{d}, Under: under, Emergency: decision.Emergency != nil, Rows: decision.Rows, Depends: v.depends,
+				Deliveries: []Delivery{d}, Under: under, Emergency: decision.Emergency != nil, Rows: decision.Rows, Depends: depends,
 			})
 		}
-		v.until(request, some)
+		v.until(request, decision.scope, some)
 		for i := range some {
 			out = joinDeliveries(out, &some[i])
 		}
@@ -188,7 +193,8 @@ func (v *prospect) accesses(request Request, field string) (out []Access) {
 func joinDeliveries(out []Access, a *Access) []Access {
 	for i := range out {
 		b := &out[i]
-		if b.Field == a.Field && b.Obligation == a.Obligation && b.Under == a.Under && b.Until.Equal(a.Until) && sameRows(b.Rows, a.Rows) {
+		if b.Field == a.Field && b.Obligation == a.Obligation && b.Under == a.Under && b.Until.Equal(a.Until) && sameRows(b.Rows, a.Rows) &&
+			slices.Equal(b.Depends, a.Depends) {
 			b.Deliveries = append(b.Deliveries, a.Deliveries...)
 			return out
 		}
@@ -203,8 +209,8 @@ func sameRows(a, b *redact.Predicate) bool {
 	return a.String() == b.String()
 }
 
-// until finds out when each of the answers ends.
-func (v *prospect) until(request Request, open []Access) {
+// until finds out when each of the answers, of which scope says the records, ends.
+func (v *prospect) until(request Request, scope *redact.Predicate, open []Access) {
 	ends := make([]*Access, len(open))
 	for i := range open {
 		ends[i] = &open[i]
@@ -216,7 +222,7 @@ func (v *prospect) until(request Request, open []Access) {
 		request.Time = at
 		later := v.set.Decide(request)
 		ends = slices.DeleteFunc(ends, func(a *Access) bool {
-			if later.Obligations.Of(a.Field) == a.Obligation && sameRows(later.Rows, a.Rows) {
+			if later.Obligations.Of(a.Field) == a.Obligation && sameRows(later.scope, scope) {
 				return false
 			}
 			a.Until = at

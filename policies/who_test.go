@@ -72,7 +72,7 @@ func (w *worldOf) answers(q policies.Request, byTime bool) []string {
 	}
 	var out []string
 	for path, o := range first.released {
-		out = append(out, line(&q, path, o, first.agreement, ends[path]))
+		out = append(out, line(&q, path, o, first.agreement, ends[path], strings.Contains(texts(first.rows), "now.date")))
 	}
 	return out
 }
@@ -87,18 +87,18 @@ func texts(of []rowCondition) string {
 	return strings.Join(out, " && ")
 }
 
-func line(q *policies.Request, path string, o redact.Obligation, under string, until time.Time) string {
+func line(q *policies.Request, path string, o redact.Obligation, under string, until time.Time, dated bool) string {
 	end := "-"
 	if !until.IsZero() {
 		end = until.UTC().Format(time.RFC3339)
 	}
-	return fmt.Sprint(q.Region, " ", path, " ", q.Caller.Participant, " ", q.Purpose, " ", o, " ", q.Delivery, " ", under, " ", end)
+	return fmt.Sprint(q.Region, " ", path, " ", q.Caller.Participant, " ", q.Purpose, " ", o, " ", q.Delivery, " ", under, " ", end, " ", dated)
 }
 
 // Who says what asking for everything says, in small worlds.
 func TestWhoEqualsBruteForce(t *testing.T) {
 	t.Parallel()
-	answers, ended := 0, 0
+	answers, ended, dated := 0, 0, 0
 	for seed := range uint64(max(10, scaled(1, 1))) {
 		g := newGenerator(4000 + seed)
 		w := g.world()
@@ -116,10 +116,13 @@ func TestWhoEqualsBruteForce(t *testing.T) {
 					until = time.Time{}
 				}
 				q := policies.Request{Caller: policies.Caller{Participant: a.Participant}, Region: a.Region, Purpose: a.Purpose, Delivery: d}
-				got = append(got, line(&q, a.Field, a.Obligation, a.Under, until))
+				got = append(got, line(&q, a.Field, a.Obligation, a.Under, until, slices.Contains(a.Depends, "now.date")))
 				answers++
 				if !until.IsZero() {
 					ended++
+				}
+				if slices.Contains(a.Depends, "now.date") {
+					dated++
 				}
 			}
 		}
@@ -128,8 +131,8 @@ func TestWhoEqualsBruteForce(t *testing.T) {
 			t.Fatalf("world %d at %v\n%s", seed, now, firstDifference(got, want))
 		}
 	}
-	if answers < 60 || ended < 5 {
-		t.Errorf("%d answers, %d that end: this shows little", answers, ended)
+	if answers < 60 || ended < 5 || dated < 5 {
+		t.Errorf("%d answers, %d that end, %d of records by the date: this shows little", answers, ended, dated)
 	}
 }
 
