@@ -109,7 +109,9 @@ func (g generator) rowTest(w *worldOf) rowCondition {
 		test(`F <= "`+v+`"`, func(have string, _ *policies.Request) bool { return have <= v }),
 		test(`F in ["`+v+`", "510000"]`, func(have string, _ *policies.Request) bool { return have == v || have == "510000" }),
 		test(`F.startsWith("51")`, func(have string, _ *policies.Request) bool { return strings.HasPrefix(have, "51") }),
-		test(`F <= now.date`, func(have string, q *policies.Request) bool { return have <= q.Time.Add(8*time.Hour).UTC().Format(time.DateOnly) }),
+		test(`F <= now.date`, func(have string, q *policies.Request) bool {
+			return have <= q.Time.Add(8*time.Hour).UTC().Format(time.DateOnly)
+		}),
 		test(`F == caller.region`, func(have string, q *policies.Request) bool { return have == q.Caller.Region }),
 		test(`product.region != F`, func(have string, q *policies.Request) bool { return have != q.Region }),
 		null(" == null", true),

@@ -98,9 +98,9 @@ func line(q *policies.Request, path string, o redact.Obligation, under string, u
 // Who says what asking for everything says, in small worlds.
 func TestWhoEqualsBruteForce(t *testing.T) {
 	t.Parallel()
-	answers, ended, dated := 0, 0, 0
+	base, answers, ended, dated := seedBase(t), 0, 0, 0
 	for seed := range uint64(max(10, scaled(1, 1))) {
-		g := newGenerator(4000 + seed)
+		g := newGenerator(base + 4000 + seed)
 		w := g.world()
 		set := w.load(t)
 		now := time.Date(2026, time.Month(3+g.IntN(7)), 1+g.IntN(28), g.IntN(24), g.IntN(60), 0, 0, time.UTC)
@@ -128,10 +128,10 @@ func TestWhoEqualsBruteForce(t *testing.T) {
 		}
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
-			t.Fatalf("world %d at %v\n%s", seed, now, firstDifference(got, want))
+			t.Fatalf("world %d at %v\n%s", base+4000+seed, now, firstDifference(got, want))
 		}
 	}
-	if answers < 60 || ended < 5 || dated < 5 {
+	if base == 0 && (answers < 60 || ended < 5 || dated < 5) {
 		t.Errorf("%d answers, %d that end, %d of records by the date: this shows little", answers, ended, dated)
 	}
 }
