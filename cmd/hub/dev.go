@@ -47,6 +47,7 @@ type devCommand struct {
 	Devvault string        `placeholder:"FILE" help:"A devvault binary. Default: built once from deploy/devvault and kept in the cache. With VAULT_ADDR and VAULT_TOKEN in the environment, that server is used instead."`
 	Proxy    []string      `placeholder:"NAME" help:"Let this proxy, by the name in its certificate of the province's own authority, pass client certificates on (RFC 9440). Default: none may. Repeatable."`
 	Redis    string        `placeholder:"URL" help:"Count quotas in this Redis instead of in the process."`
+	Signer   string        `enum:"process,transit" default:"process" help:"Where grants and receipts are signed: in the gateway's process, with a key that Vault certifies, or by Vault's Transit, with a key that never leaves it (a round trip for each, and none while Vault is away)."`
 	Policies string        `placeholder:"DIR" help:"Rules and agreements. Default: those of this build."`
 	Rotation rotation      `embed:"" prefix:"rotation-"`
 	Verbose  bool          `short:"v" help:"Log what happens to standard error."`

@@ -413,6 +413,14 @@ func TestPortsInUse(t *testing.T) {
 	}
 }
 
+// The road is the same with a signing key that never leaves Vault.
+func TestSignedByTransit(t *testing.T) {
+	s := once(t, "--rows", "20", "--signer", "transit")
+	if a := s.Regions["500000"]["price_quote"]; !s.OK || a.Released == 0 || a.ReceiptsVerified == 0 {
+		t.Errorf("%v, %+v", s.Faults, a)
+	}
+}
+
 // An external server in place of devvault.
 func TestExternalVault(t *testing.T) {
 	data := t.TempDir()

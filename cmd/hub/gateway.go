@@ -161,7 +161,7 @@ func (p *province) rotating(ctx context.Context) (serving, vouching *vault.Ident
 	}
 	vouching, err = p.secrets.NewIdentity(ctx, vault.CertificateSpec{
 		Role: vault.CertGatewaySigning, URIs: []*url.URL{spiffe.Name{Region: p.region, Role: spiffe.Signing}.URL()}, TTL: p.cmd.Rotation.Certificates,
-	}, newKey)
+	}, p.signingKey(ctx))
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("signing certificate: %w", err)
 	}
@@ -169,6 +169,15 @@ func (p *province) rotating(ctx context.Context) (serving, vouching *vault.Ident
 		return nil, nil, nil, fmt.Errorf("cursor key: %w", err)
 	}
 	return serving, vouching, cursors, nil
+}
+
+// signingKey makes the keys that the gateway vouches with.
+func (p *province) signingKey(ctx context.Context) func() (crypto.Signer, error) {
+	if p.cmd.Signer == "transit" {
+		ctx = context.WithoutCancel(ctx) // the start's; exchanges come later
+		return func() (crypto.Signer, error) { return p.secrets.TransitSigner(ctx, vault.KeyGatewaySigning) }
+	}
+	return newKey
 }
 
 // startedWith is what requests are decided over before any order: of the other
@@ -284,7 +293,9 @@ func (p *province) startAdmin(m *httpapi.Metrics, serving, vouching *vault.Ident
 	p.tellPort("the admin port", p.port+adminOffset, l.Addr().String())
 	p.gateway.admin = "http://" + l.Addr().String()
 	p.serve(l, &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: httpapi.Admin(m, []httpapi.Check{
-		{Name: "kafka", Run: p.kafka.Ping}, {Name: "TLS certificate", Run: serving.Ready}, {Name: "signing certificate", Run: vouching.Ready},
+		{Name: "kafka", Run: p.kafka.Ping},
+		{Name: "TLS certificate", Run: serving.Ready},
+		{Name: "signing certificate", Run: vouching.Ready},
 		{Name: "certificate for Kafka", Run: p.kafkaIdentity.Ready},
 	})})
 	return nil

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/cryptosigner"
 )
 
 // What can be wrong with a signed message.
@@ -42,13 +43,16 @@ type Signer struct {
 // root is left out of the messages: who verifies must have it already. typ is
 // the media type in the header.
 func NewSigner(key crypto.Signer, chain []*x509.Certificate, typ string) (*Signer, error) {
-	algorithm := jose.EdDSA
+	algorithm, signing := jose.EdDSA, any(key)
 	switch key := key.(type) {
 	case ed25519.PrivateKey:
 	case *ecdsa.PrivateKey:
 		algorithm = jose.ES256
-	default:
-		return nil, fmt.Errorf("signing key of type %T: Ed25519 or P-256 is needed", key)
+	default: // elsewhere, as in Vault
+		if _, ok := key.Public().(ed25519.PublicKey); !ok {
+			return nil, fmt.Errorf("signing key of type %T: Ed25519 or P-256 is needed", key)
+		}
+		signing = cryptosigner.Opaque(key)
 	}
 	if len(chain) == 0 {
 		return nil, errors.New("signing key without a certificate")
@@ -60,7 +64,7 @@ func NewSigner(key crypto.Signer, chain []*x509.Certificate, typ string) (*Signe
 		}
 	}
 	options := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("x5c", x5c)
-	id := jose.JSONWebKey{Key: key, KeyID: KeyID(chain[0])}
+	id := jose.JSONWebKey{Key: signing, KeyID: KeyID(chain[0])}
 	s, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: id}, options)
 	if err != nil {
 		return nil, fmt.Errorf("signer: %w", err)

@@ -1,6 +1,7 @@
 package jws_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -29,6 +30,21 @@ func sign(t testing.TB, issued pkitest.Issued, payload string) string {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// elsewhere hides the private key, as one in Vault is.
+type elsewhere struct{ crypto.Signer }
+
+// A key that is elsewhere signs the same as one at hand.
+func TestKeyElsewhere(t *testing.T) {
+	t.Parallel()
+	ca := pkitest.New(t, "Chongqing")
+	issued := ca.Issue(signing)
+	want := sign(t, issued, `{"a":1}`)
+	issued.Key = elsewhere{issued.Key}
+	if got := sign(t, issued, `{"a":1}`); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
 
 func TestSignAndVerify(t *testing.T) {

@@ -16,7 +16,9 @@ import (
 
 // transitSteps make the keys that never leave Transit.
 func (v *provisioner) transitSteps(context.Context) ([]step, error) {
-	steps := []step{v.transitKey(KeyTrustBundle, map[string]any{"type": "ed25519"}, nil)}
+	steps := []step{
+		v.transitKey(KeyTrustBundle, map[string]any{"type": "ed25519"}, nil), v.transitKey(KeyGatewaySigning, map[string]any{"type": "ed25519"}, nil),
+	}
 	for _, c := range v.province.Connectors {
 		steps = append(steps, v.transitKey(c.QuarantineKey(), sealKeyType, sealKeyConfig))
 	}

@@ -5,6 +5,8 @@ package vault_test
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/http"
@@ -161,6 +163,40 @@ func TestProvisionReplacesNoKey(t *testing.T) {
 	if err := keysErr(g.SharedKeys(ctx, vault.KeyCursor)); !errors.Is(err, vault.ErrNotFound) {
 		t.Errorf("provisioning brought a deleted key back: %v", err)
 	}
+}
+
+// A key of Transit is certified and signs like one at hand, by the version that
+// is certified also when there is a newer one.
+func TestTransitSigner(t *testing.T) {
+	t.Parallel()
+	ctx, region := t.Context(), ownRegion()
+	if err := vault.Provision(ctx, server.Address(), server.RootToken(), province(region)); err != nil {
+		t.Fatal(err)
+	}
+	g := open(t, server, region, vault.RoleGateway)
+	certified := func() vault.Credential {
+		t.Helper()
+		s := spec(vault.CertGatewaySigning, "spiffe://"+region+".hub.chuanyu/gateway/signing")
+		return identity(t, g, s, func() (crypto.Signer, error) { return g.TransitSigner(ctx, vault.KeyGatewaySigning) }).Current()
+	}
+	signs := func(c vault.Credential) error {
+		signature, err := c.Key.Sign(nil, []byte("a receipt"), crypto.Hash(0))
+		if err == nil && !ed25519.Verify(c.Chain[0].PublicKey.(ed25519.PublicKey), []byte("a receipt"), signature) {
+			err = errors.New("the signature is not of the certified key")
+		}
+		return err
+	}
+	first := certified()
+	permitted(t, "a signature", signs(first))
+	asRoot(t, server, http.MethodPost, region+"/transit/keys/"+vault.KeyGatewaySigning+"/rotate", "")
+	permitted(t, "a signature of the version that is certified", signs(first))
+	second := certified()
+	permitted(t, "a signature of the newer version", signs(second))
+	if bytes.Equal(first.Chain[0].RawSubjectPublicKeyInfo, second.Chain[0].RawSubjectPublicKeyInfo) {
+		t.Error("the newer version was not certified")
+	}
+	_, err := open(t, server, region, vault.RoleOperator).TransitSigner(ctx, vault.KeyGatewaySigning)
+	denied(t, "the operator signing as the gateway", err)
 }
 
 func TestProvisionRefusesAForeignMount(t *testing.T) {

@@ -70,8 +70,9 @@ func CertOperator(duty spiffe.Duty) string { return "operator-" + string(duty) }
 
 // The keys that every province has.
 const (
-	KeyTrustBundle = "trust-bundle" // Transit, Ed25519
-	KeyCursor      = "cursor"       // KV
+	KeyTrustBundle    = "trust-bundle"    // Transit, Ed25519
+	KeyGatewaySigning = "gateway-signing" // Transit, Ed25519: for gateways whose signing key must not leave Vault
+	KeyCursor         = "cursor"          // KV
 )
 
 // KeyRecord is the name in KV of the secret under which a product's record

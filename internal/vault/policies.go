@@ -30,6 +30,8 @@ func (p Province) appRoles() map[string][]rule {
 			{path: m.PKI + "/sign/" + CertGatewayTLS, capabilities: write},
 			{path: m.PKI + "/sign/" + CertGatewaySigning, capabilities: write},
 			{path: m.PKI + "/sign/" + CertGatewayKafka, capabilities: write},
+			{path: m.Transit + "/sign/" + KeyGatewaySigning, capabilities: write},
+			{path: m.Transit + "/keys/" + KeyGatewaySigning, capabilities: read},
 			{path: m.Transit + "/decrypt/seal-*", capabilities: write},
 			{path: m.KV + "/data/" + KeyCursor, capabilities: read},
 			{path: m.KV + "/metadata/" + KeyCursor, capabilities: read},

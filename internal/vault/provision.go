@@ -81,7 +81,7 @@ func newProvisioner(address, token string, p Province) (*provisioner, error) {
 //
 //	mounts     <region>/approle, /cert, /pki, /transit, /kv
 //	PKI        a root of 10 years; roles gateway-*, kafka-broker, proxy, enrolment, operator-*, connector-*
-//	Transit    trust-bundle (Ed25519), quarantine-<provider>-<product>
+//	Transit    trust-bundle and gateway-signing (Ed25519), quarantine-<provider>-<product>
 //	KV         cursor, record/<product>, hash/<product>: random 32 bytes
 //	AppRoles   gateway, kafka, proxy, operator, registrar, auditor, connector-<provider>-<product>, each with a policy
 //	enrolment  a role of one-time tokens and a certificate login, for participants

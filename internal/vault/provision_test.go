@@ -68,6 +68,7 @@ func TestPoliciesAreNarrow(t *testing.T) {
 		RoleGateway: {
 			"500000/kv/data/cursor", "500000/kv/data/hash/*", "500000/kv/metadata/cursor", "500000/kv/metadata/hash/*",
 			"500000/pki/sign/gateway-kafka", "500000/pki/sign/gateway-signing", "500000/pki/sign/gateway-tls", "500000/transit/decrypt/seal-*",
+			"500000/transit/keys/gateway-signing", "500000/transit/sign/gateway-signing",
 		},
 		RoleKafka:     {"500000/pki/sign/kafka-broker"},
 		RoleRegistrar: {"500000/pki/sign/operator-administration", "500000/pki/sign/operator-audit", "500000/pki/sign/operator-security"},

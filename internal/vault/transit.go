@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/hashicorp/vault/api"
@@ -105,16 +106,22 @@ func (c *Client) UnwrapDataKey(ctx context.Context, name string, wrapped []byte)
 // and long-lived, such as trust bundles; everything else is signed with an
 // [Identity].
 func (c *Client) Sign(ctx context.Context, key string, data []byte) ([]byte, error) {
+	return c.sign(ctx, key, 0, data)
+}
+
+// sign is Sign by one version of a key; 0 is the latest.
+func (c *Client) sign(ctx context.Context, key string, version int, data []byte) ([]byte, error) {
 	if err := checkSegment("signing key", key); err != nil {
 		return nil, err
 	}
 	if len(data) > maxSigned {
 		return nil, fmt.Errorf("sign %d bytes with %s: at most %d", len(data), key, maxSigned)
 	}
-	s, err := c.transit(ctx, request{
-		what: "sign", path: "/sign/" + key,
-		body: map[string]any{"input": base64.StdEncoding.EncodeToString(data)}, quiet: true,
-	})
+	body := map[string]any{"input": base64.StdEncoding.EncodeToString(data)}
+	if version > 0 {
+		body["key_version"] = version
+	}
+	s, err := c.transit(ctx, request{what: "sign", path: "/sign/" + key, body: body, quiet: true})
 	if err != nil {
 		return nil, err
 	}
@@ -128,23 +135,32 @@ func (c *Client) Sign(ctx context.Context, key string, data []byte) ([]byte, err
 
 // PublicKey returns the public half of the latest version of an Ed25519 key.
 func (c *Client) PublicKey(ctx context.Context, key string) (ed25519.PublicKey, error) {
+	public, _, err := c.latest(ctx, key)
+	return public, err
+}
+
+// latest is the public half of the latest version of a key, and which that is.
+func (c *Client) latest(ctx context.Context, key string) (public ed25519.PublicKey, version int, err error) {
 	if err := checkSegment("signing key", key); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	s, err := c.do(ctx, request{what: "read a public key", method: http.MethodGet, path: c.cfg.Mounts.Transit + "/keys/" + key})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	latest, _ := s.Data["latest_version"].(json.Number)
+	number, _ := s.Data["latest_version"].(json.Number)
 	versions, _ := s.Data["keys"].(map[string]any)
-	version, _ := versions[latest.String()].(map[string]any)
-	text, _ := version["public_key"].(string)
+	one, _ := versions[number.String()].(map[string]any)
+	text, _ := one["public_key"].(string)
 	// Ed25519 comes as bare base64, where other types come as PEM.
-	public, err := base64.StdEncoding.DecodeString(text)
+	public, err = base64.StdEncoding.DecodeString(text)
 	if err != nil || len(public) != ed25519.PublicKeySize {
-		return nil, errAnswer("read a public key", "no Ed25519 key; is the key of another type?")
+		return nil, 0, errAnswer("read a public key", "no Ed25519 key; is the key of another type?")
 	}
-	return public, nil
+	if version, err = strconv.Atoi(number.String()); err != nil {
+		return nil, 0, errAnswer("read a public key", "no version")
+	}
+	return public, version, nil
 }
 
 // transit posts to the Transit engine, which answers 400 both to a key that is

@@ -9,6 +9,12 @@ path "500000/pki/sign/gateway-signing" {
 path "500000/pki/sign/gateway-kafka" {
   capabilities = ["create", "update"]
 }
+path "500000/transit/sign/gateway-signing" {
+  capabilities = ["create", "update"]
+}
+path "500000/transit/keys/gateway-signing" {
+  capabilities = ["read"]
+}
 path "500000/transit/decrypt/seal-*" {
   capabilities = ["create", "update"]
 }

@@ -9,6 +9,12 @@ path "510000/pki/sign/gateway-signing" {
 path "510000/pki/sign/gateway-kafka" {
   capabilities = ["create", "update"]
 }
+path "510000/transit/sign/gateway-signing" {
+  capabilities = ["create", "update"]
+}
+path "510000/transit/keys/gateway-signing" {
+  capabilities = ["read"]
+}
 path "510000/transit/decrypt/seal-*" {
   capabilities = ["create", "update"]
 }
