@@ -48,6 +48,13 @@ func (s *Snapshot) admit(of *control.Admitted, tell func(control.Admission, erro
 	return out
 }
 
+// With is the snapshot's catalogue and policies with what was admitted by order;
+// what does not hold is told and left out.
+func (s *Snapshot) With(of *control.Admitted, tell func(control.Admission, error)) (*catalogue.Catalogue, *policies.Set) {
+	a := s.admit(of, tell)
+	return a.catalogue, a.policies
+}
+
 // own are the participants of a region that came by order: its roots may name
 // them from then on. About those of another province its bundle says so.
 func (a *admission) own(region string) (ids []string) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -71,4 +72,23 @@ func TestParticipantCommands(t *testing.T) {
 		t.Errorf("status: %v\n%s%s", err, out, errs)
 	}
 	refused("ended")
+	// What these orders come to is what `policy who` answers with them.
+	out, errs, err = hubctl("control", "status", "--json")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, errs)
+	}
+	orders := filepath.Join(dir, "orders.json")
+	if err := os.WriteFile(orders, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		with []string
+		want bool
+	}{{nil, true}, {[]string{"--orders", orders}, false}} {
+		cmd := exec.CommandContext(t.Context(), bin, append([]string{"policy", "who", "--participant", "sc-commerce", "--region", "500000"}, c.with...)...)
+		who, err := cmd.Output()
+		if err != nil || strings.Contains(string(who), "price_quote") != c.want {
+			t.Errorf("who, %v: %v\n%s", c.with, err, who)
+		}
+	}
 }

@@ -126,6 +126,7 @@ func (q *question) request(cat *catalogue.Catalogue) (policies.Request, error) {
 
 type policyExplainCommand struct {
 	question
+	ordered
 	Format string `default:"table" enum:"table,json,csv" help:"table, json or csv (${default})."`
 	Dir    string `arg:"" optional:"" help:"Directory of policies. Default: those of this build."`
 }
@@ -135,11 +136,15 @@ func (cmd *policyExplainCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
+	orders, err := cmd.over(p)
+	if err != nil {
+		return err
+	}
 	req, err := cmd.request(p.cat)
 	if err != nil {
 		return err
 	}
-	return explained(p, &req).print(s.out, cmd.Format)
+	return explained(p, &req, orders).print(s.out, cmd.Format)
 }
 
 type policyWhoCommand struct {
@@ -148,6 +153,7 @@ type policyWhoCommand struct {
 	Region      string `help:"Only of the provider of this region."`
 	Participant string `help:"Only this participant: what it can read."`
 	System      string `help:"Ask as this system of each participant; rules may look at it."`
+	ordered
 	clock
 	Format string `default:"table" enum:"table,json,csv" help:"table, json or csv (${default})."`
 	Dir    string `arg:"" optional:"" help:"Directory of policies. Default: those of this build."`
@@ -155,6 +161,10 @@ type policyWhoCommand struct {
 
 func (cmd *policyWhoCommand) Run(s *streams) error {
 	p, err := loadPolicySet(cmd.Dir)
+	if err != nil {
+		return err
+	}
+	orders, err := cmd.over(p)
 	if err != nil {
 		return err
 	}
@@ -167,6 +177,10 @@ func (cmd *policyWhoCommand) Run(s *streams) error {
 	}
 	found := p.Who(policies.Question{
 		Product: cmd.Product, Region: cmd.Region, Field: cmd.Field, Participant: cmd.Participant, System: cmd.System, At: at,
+	})
+	found = slices.DeleteFunc(found, func(a policies.Access) bool {
+		code, _ := closes(orders, a.Region, a.Participant, a.Under)
+		return code != ""
 	})
 	if len(found) == 0 {
 		s.say("nobody can read that")

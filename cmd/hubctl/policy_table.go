@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/gateway/control"
 	"github.com/chuanyu-exchange/hub/internal/yamlfile"
 	"github.com/chuanyu-exchange/hub/policies"
 )
@@ -108,14 +110,20 @@ type explanation struct {
 	Policies    string            `json:"policies"` // version
 }
 
-// explained decides a request and says how the decision came about.
-func explained(p *policySet, req *policies.Request) *table {
+// explained decides a request, under the orders too, and says how the decision
+// came about.
+func explained(p *policySet, req *policies.Request, orders *control.View) *table {
 	d := p.Decide(*req)
+	under, _, _ := d.Under()
+	if code, since := closes(orders, req.Region, req.Caller.Participant, under); code != "" && d.Effect == policies.Permit {
+		d.Effect, d.Code, d.Detail, d.Obligations, d.Rows = policies.Deny, code, "by an order of "+inChina(since), nil, nil
+		d.Steps = append(d.Steps, policies.Step{Layer: "orders", Rule: cmp.Or(under, req.Caller.Participant), Outcome: string(code)})
+	}
 	e := explanation{
 		Effect: d.Effect.String(), Code: string(d.Code), Detail: d.Detail, Emergency: d.Emergency != nil,
 		Steps: d.Steps, Policies: p.Version(), Obligations: map[string]string{},
 	}
-	e.Under, _, _ = d.Under()
+	e.Under = under
 	var title strings.Builder
 	fmt.Fprintf(&title, "%s", strings.ToUpper(e.Effect))
 	if d.Effect == policies.Deny {

@@ -11,8 +11,8 @@ import (
 // Admission is a participant or an agreement that came by order and not with
 // the files that a replica was started with.
 type Admission struct {
-	Subject  string    `json:"subject"` // its id
-	Document string    `json:"-"`       // its entry, as it was signed: YAML
+	Subject  string    `json:"subject"`  // its id
+	Document string    `json:"document"` // its entry, as it was signed: YAML
 	Since    time.Time `json:"since"`
 	By       string    `json:"by"`
 	// ApprovedBy is the second pair of eyes, which an agreement needs.

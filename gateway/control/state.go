@@ -161,6 +161,7 @@ func (s *State) Keys(at time.Time) []*x509.Certificate {
 
 // View is the state for people: what is not as it would be without orders.
 type View struct {
+	Region       string      `json:"region"` // whose hub it is; "" of a state alone
 	Offset       int64       `json:"offset"`
 	Policy       Adoption    `json:"policy"`
 	Proposals    []Proposal  `json:"proposals"`

@@ -23,7 +23,9 @@ func (a *API) control(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(c, s.View())
+	view := s.View()
+	view.Region = a.Gateway.Region
+	return writeJSON(c, view)
 }
 
 // accepted is the answer to an order that took effect.
