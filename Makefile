@@ -66,7 +66,7 @@ SAMPLE_ROWS  ?= 100000
 MEMORY_ROWS  ?= 2000000
 ROTATION     ?= 10m
 
-test-faults: ## Run the long suites whole (two hours): faults of Kafka and of samples, keys exchanged and Vault away, memory
+test-faults: ## Run the long suites whole (two hours): faults of Kafka and of samples, keys exchanged and Vault away (one node, three), memory
 	KAFKALOG_ROUNDS=$(FAKE_ROUNDS) $(GO) test -tags=faults -timeout 60m -count=1 -v -run 'TestFaultRoundsFake' ./internal/kafkalog
 	KAFKALOG_ROUNDS=$(KAFKA_ROUNDS) $(GO) test -tags=faults -timeout 60m -count=1 -v -run 'TestFaultRoundsKafka' ./internal/kafkalog
 	HUB_ROTATION_TIME=$(ROTATION) $(GO) test -tags=e2e -timeout 30m -count=1 -v -run 'RotationUnderLoad' ./cmd/hub

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -44,7 +45,7 @@ type devCommand struct {
 	Rate     int           `default:"0" help:"Rows per second and connector at the most; 0: no limit."`
 	Chunk    int           `default:"0" hidden:"" help:"Rows of one transaction at the most."`
 	Commits  time.Duration `name:"commit-delay" hidden:"" help:"How long the embedded Kafka takes over each commit: for tests that kill."`
-	Devvault string        `placeholder:"FILE" help:"A devvault binary. Default: built once from deploy/devvault and kept in the cache. With VAULT_ADDR and VAULT_TOKEN in the environment, that server is used instead."`
+	Devvault string        `placeholder:"FILE" help:"A devvault binary. Default: built once from deploy/devvault and kept in the cache. With VAULT_ADDR and VAULT_TOKEN in the environment, that server is used instead; VAULT_ADDR may list the nodes of one cluster with commas, first the one to set the provinces up at."`
 	Proxy    []string      `placeholder:"NAME" help:"Let this proxy, by the name in its certificate of the province's own authority, pass client certificates on (RFC 9440). Default: none may. Repeatable."`
 	Redis    string        `placeholder:"URL" help:"Count quotas in this Redis instead of in the process."`
 	Signer   string        `enum:"process,transit" default:"process" help:"Where grants and receipts are signed: in the gateway's process, with a key that Vault certifies, or by Vault's Transit, with a key that never leaves it (a round trip for each, and none while Vault is away)."`
@@ -241,16 +242,33 @@ func (d *dev) start(ctx context.Context) error {
 // vaultServer is where Vault answers, and the token that may provision it.
 type vaultServer struct {
 	address, token string
+	standby        []string // other nodes of its cluster
+}
+
+// nodes are all addresses of its cluster.
+func (v vaultServer) nodes() []string { return append([]string{v.address}, v.standby...) }
+
+// standbyYAML is the list of the standby nodes for a configuration file.
+func (v vaultServer) standbyYAML() string {
+	quoted := make([]string, len(v.standby))
+	for i, address := range v.standby {
+		quoted[i] = strconv.Quote(address)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 func (d *dev) startVault(ctx context.Context) (vaultServer, error) {
-	if address := os.Getenv("VAULT_ADDR"); address != "" {
+	if list := os.Getenv("VAULT_ADDR"); list != "" {
 		token := os.Getenv("VAULT_TOKEN")
 		if token == "" {
 			return vaultServer{}, problem.New(problem.ConfigInvalid, "VAULT_ADDR is set and VAULT_TOKEN is not: it is needed to set the provinces up")
 		}
-		d.say("using the Vault at %s", address)
-		return vaultServer{address, token}, nil
+		nodes := strings.Split(list, ",")
+		if slices.Contains(nodes, "") {
+			return vaultServer{}, problem.New(problem.ConfigInvalid, "VAULT_ADDR=%q: an address is missing beside a comma", list)
+		}
+		d.say("using the Vault at %s", strings.Join(nodes, ", "))
+		return vaultServer{address: nodes[0], token: token, standby: nodes[1:]}, nil
 	}
 	source, err := embedded.FindSource()
 	if err != nil && d.cmd.Devvault == "" {
@@ -264,7 +282,7 @@ func (d *dev) startVault(ctx context.Context) (vaultServer, error) {
 		return vaultServer{}, fmt.Errorf("devvault: %w", err)
 	}
 	d.closing("devvault", func(context.Context) error { return v.Close() })
-	return vaultServer{v.Address(), v.RootToken()}, nil
+	return vaultServer{address: v.Address(), token: v.RootToken()}, nil
 }
 
 // isTerminal says whether a live table can be drawn.

@@ -453,6 +453,11 @@ func TestExternalVault(t *testing.T) {
 	if printed, err := bare.CombinedOutput(); err == nil || !strings.Contains(string(printed), "VAULT_TOKEN") {
 		t.Errorf("without a token: %v\n%s", err, printed)
 	}
+	gap := command(t, "dev", "--once")
+	gap.Env = append(os.Environ(), "VAULT_ADDR="+address+",", "VAULT_TOKEN=any")
+	if printed, err := gap.CombinedOutput(); err == nil || !strings.Contains(string(printed), "an address is missing") {
+		t.Errorf("with a comma and nothing behind it: %v\n%s", err, printed)
+	}
 }
 
 // A hub that is killed leaves no devvault behind.

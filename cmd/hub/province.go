@@ -110,7 +110,7 @@ func (p *province) login(ctx context.Context, role string) (*vault.Client, error
 		return nil, err
 	}
 	return vault.Open(ctx, vault.Config{
-		Address: p.vault.address, Mounts: vault.ProvinceMounts(p.region), RoleID: roleID, Logger: p.logger,
+		Address: p.vault.address, Standby: p.vault.standby, Mounts: vault.ProvinceMounts(p.region), RoleID: roleID, Logger: p.logger,
 		SecretID: func() (string, error) { b, err := os.ReadFile(file); return string(b), err }, //nolint:gosec // written just below
 	})
 }
@@ -128,7 +128,7 @@ func (p *province) secret(ctx context.Context, role string) (roleID, file string
 		return "", "", err
 	}
 	// For hubctl, which logs in as the same people.
-	login := fmt.Sprintf("address: %q\nroleID: %q\nsecretIDFile: %s\n", p.vault.address, roleID, role)
+	login := fmt.Sprintf("address: %q\nstandby: %s\nroleID: %q\nsecretIDFile: %s\n", p.vault.address, p.vault.standbyYAML(), roleID, role)
 	return roleID, file, replaceFile(file+".yaml", []byte(login), 0o600)
 }
 
@@ -165,9 +165,14 @@ func (p *province) names() []string {
 	return out
 }
 
-// status is where the province's Vault publishes what it revoked.
+// status is where the province's Vault publishes what it revoked: at each of
+// its nodes, any of which is enough.
 func (p *province) status() identity.Sources {
-	return identity.Sources{CRL: []string{p.vault.address + "/v1/" + vault.ProvinceMounts(p.region).PKI + "/crl"}}
+	var s identity.Sources
+	for _, node := range p.vault.nodes() {
+		s.CRL = append(s.CRL, node+"/v1/"+vault.ProvinceMounts(p.region).PKI+"/crl")
+	}
+	return s
 }
 
 func (p *province) tellPort(what string, wanted int, address string) {

@@ -132,8 +132,9 @@ quarantine: quarantine
 source:
   %s: {dir: drop/%s, match: %q, settle: 300ms, poll: 100ms, delete: true%s}
 kafka: {brokers: [%q], tls: {}}
-vault: {address: %q, roleID: %q, secretIDFile: %q}
-`, p.region, provider, r.product.ID, filepath.Base(mapping), kind.source, r.product.ID, kind.match, kind.more, p.broker, p.vault.address, roleID, secretFile)
+vault: {address: %q, standby: %s, roleID: %q, secretIDFile: %q}
+`, p.region, provider, r.product.ID, filepath.Base(mapping), kind.source, r.product.ID, kind.match, kind.more, p.broker,
+		p.vault.address, p.vault.standbyYAML(), roleID, secretFile)
 	if p.cmd.Rate > 0 {
 		yaml += fmt.Sprintf("maxRowsPerSecond: %d\n", p.cmd.Rate)
 	}

@@ -4,9 +4,12 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -16,13 +19,13 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/problem"
 )
 
-// rotationTime is how long the load lasts: HUB_ROTATION_TIME, 1 minute if it is
-// not set. `make test-faults` runs it for ten.
-func rotationTime(t *testing.T) time.Duration {
+// rotationTime is over what the rotations and outages are spread:
+// HUB_ROTATION_TIME, if it is set. `make test-faults` sets ten minutes.
+func rotationTime(t *testing.T, usual time.Duration) time.Duration {
 	t.Helper()
 	text := os.Getenv("HUB_ROTATION_TIME")
 	if text == "" {
-		return time.Minute
+		return usual
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 30*time.Second {
@@ -44,14 +47,39 @@ const (
 // sealed blocks, and may be refused with vault_unavailable while Vault is away,
 // and for nothing else.
 func TestRotationUnderLoad(t *testing.T) {
-	lasts := rotationTime(t)
-	server := startFailingVault(t)
-	data := t.TempDir()
-	t.Setenv("VAULT_ADDR", server.Address)
-	t.Setenv("VAULT_TOKEN", server.token)
 	// Certificates live for four rotations, so that each overlaps the next,
 	// and the longest outage is shorter than what is left at their exchange.
-	life := max(lasts/8, 30*time.Second)
+	rotationUnderLoad(t, startFailingVault(t, 1), rotationTime(t, time.Minute), 30*time.Second)
+}
+
+// TestRotationUnderLoadRaft is the same with three nodes, of which the leader
+// is sealed, killed and paused: Vault is away only until another one leads, and
+// the gateway takes up a key from that one while the first is still away.
+func TestRotationUnderLoadRaft(t *testing.T) {
+	server := startFailingVault(t, 3)
+	data := rotationUnderLoad(t, server, rotationTime(t, 30*time.Second), 40*time.Second)
+	for _, file := range []string{"connector-price_quote.yaml", "secrets/auditor.yaml"} {
+		text, err := os.ReadFile(filepath.Join(data, "500000", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range server.nodes {
+			if !strings.Contains(string(text), strconv.Quote(n.Address)) {
+				t.Errorf("%s does not name the node %s:\n%s", file, n.Address, text)
+			}
+		}
+	}
+}
+
+// rotationUnderLoad spreads rotations and outages over about so long; the
+// certificates live for an eighth of it, and for leastLife at the least. It
+// returns where the hub kept its state.
+func rotationUnderLoad(t *testing.T, server *failingVault, lasts, leastLife time.Duration) (data string) {
+	t.Helper()
+	data = t.TempDir()
+	t.Setenv("VAULT_ADDR", server.addresses())
+	t.Setenv("VAULT_TOKEN", server.token)
+	life := max(lasts/8, leastLife)
 	hub := live(t, "--data", data, "--rows", "200", "--rotation-certificates", life.String(), "--rotation-settle", "2s")
 	defer hub.stop(t)
 	prices := newLoad(t, data, "price_quote")
@@ -59,21 +87,25 @@ func TestRotationUnderLoad(t *testing.T) {
 	prices.settle(t)
 	complaints.settle(t)
 
-	ctx, cancel := context.WithTimeout(t.Context(), lasts)
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*lasts+3*time.Minute)
 	defer cancel()
-	var all sync.WaitGroup
+	var faults, loads sync.WaitGroup
 	for range 2 {
-		all.Go(func() { prices.run(ctx, nil) })
-		all.Go(func() { complaints.run(ctx, server.away) })
+		loads.Go(func() { prices.run(ctx, nil) })
+		loads.Go(func() { complaints.run(ctx, server.away) })
 	}
-	all.Go(func() { server.rotate(ctx, lasts/(2*rotations)) })
-	all.Go(func() { server.fail(ctx, lasts/(outages+1)) })
-	all.Wait()
+	faults.Go(func() { server.rotate(ctx, lasts/(2*rotations)) })
+	faults.Go(func() { server.fail(ctx, lasts/(outages+1), prices.newest) })
+	faults.Wait()
+	time.Sleep(time.Until(began.Add(max(lasts, 5*life/4)))) // two exchanges of each certificate
+	cancel()
+	loads.Wait()
 
 	for _, l := range []*load{prices, complaints} {
 		l.report(t)
 	}
-	if n := server.rotated(); n != rotations {
+	if n := server.rotated(); n < rotations {
 		t.Errorf("%d rotations of the cursor key took place, want %d", n, rotations)
 	}
 	if server.outages != outages {
@@ -82,7 +114,9 @@ func TestRotationUnderLoad(t *testing.T) {
 	if prices.keys() < 3 {
 		t.Errorf("pages were signed with %d keys: no certificate was exchanged", prices.keys())
 	}
-	t.Logf("%s: %d rotations of the cursor key, %d signing certificates, %d outages", lasts, server.rotated(), prices.keys(), server.outages)
+	t.Logf("%s: %d rotations of the cursor key, %d signing certificates, %d outages",
+		time.Since(began).Round(time.Second), server.rotated(), prices.keys(), server.outages)
+	return data
 }
 
 // load is consumers of one product.
@@ -97,6 +131,7 @@ type load struct {
 	refused map[problem.Code]int
 	wrong   []string
 	signers map[string]bool
+	version uint64 // of the key that sealed a page's cursor, the newest
 }
 
 func newLoad(t *testing.T, data, product string) *load {
@@ -190,6 +225,10 @@ func (l *load) note(p *client.Page) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pages++
+	if cursor, err := base64.RawURLEncoding.DecodeString(p.Next); err == nil && len(cursor) > 0 {
+		version, _ := binary.Uvarint(cursor[1:]) // behind the format
+		l.version = max(l.version, version)
+	}
 	if p.Receipt != nil {
 		header, _, _ := strings.Cut(p.Signed, ".") // which names the key
 		l.signers[header] = true
@@ -208,6 +247,13 @@ func (l *load) pass(seen map[string]int) {
 			l.wrong = append(l.wrong, fmt.Sprintf("%s came %d times", id, n))
 		}
 	}
+}
+
+// newest is the newest version of the cursor key that pages came with.
+func (l *load) newest() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.version
 }
 
 func (l *load) keys() int {

@@ -38,11 +38,12 @@ type vaultLogin struct {
 
 // loginFile is what Login names. Paths are relative to its directory.
 type loginFile struct {
-	Address             string `yaml:"address"`
-	CAFile              string `yaml:"caFile,optional"` // PEM; default: the system's authorities
-	RoleID              string `yaml:"roleID"`
-	SecretIDFile        string `yaml:"secretIDFile"`                 // mode 0600
-	WrappedSecretIDFile string `yaml:"wrappedSecretIDFile,optional"` // exchanged for the former at the first login
+	Address             string   `yaml:"address"`
+	Standby             []string `yaml:"standby,optional"` // other nodes of the cluster, asked when address does not answer
+	CAFile              string   `yaml:"caFile,optional"`  // PEM; default: the system's authorities
+	RoleID              string   `yaml:"roleID"`
+	SecretIDFile        string   `yaml:"secretIDFile"`                 // mode 0600
+	WrappedSecretIDFile string   `yaml:"wrappedSecretIDFile,optional"` // exchanged for the former at the first login
 }
 
 // open logs in as a role.
@@ -68,7 +69,7 @@ func (l *vaultLogin) open(ctx context.Context, role string) (*vault.Client, *log
 		}
 	}
 	secret := vault.SecretFiles{Role: role, Secret: f.SecretIDFile, Wrapped: f.WrappedSecretIDFile}
-	cfg := vault.Config{Address: f.Address, Mounts: vault.ProvinceMounts(l.Region), RoleID: f.RoleID, SecretID: secret.Read}
+	cfg := vault.Config{Address: f.Address, Standby: f.Standby, Mounts: vault.ProvinceMounts(l.Region), RoleID: f.RoleID, SecretID: secret.Read}
 	if f.CAFile != "" {
 		if cfg.Roots, err = client.ReadRoots(f.CAFile); err != nil {
 			return nil, nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,7 +19,8 @@ import (
 )
 
 // The commands that talk to Vault, against a real server. `login ROLE` in a
-// script writes the login of an AppRole.
+// script writes the login of an AppRole; with `standby` behind it, at a cluster
+// the first node of which is dead.
 func TestVaultScripts(t *testing.T) {
 	ctx := t.Context()
 	server, err := embedded.StartVault(ctx, embedded.VaultOptions{SourceDir: "../../deploy/devvault", DataDir: t.TempDir()})
@@ -34,7 +36,11 @@ func TestVaultScripts(t *testing.T) {
 		roleID, secretID, err := vault.NewSecretID(ctx, server.Address(), server.RootToken(), deploy.Province("500000", cat), args[0])
 		ts.Check(err)
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]+".secret"), []byte(secretID), 0o600))
-		text := "address: " + server.Address() + "\nroleID: " + roleID + "\nsecretIDFile: " + args[0] + ".secret\n"
+		where := "address: " + server.Address()
+		if slices.Contains(args, "standby") {
+			where = "address: http://127.0.0.1:1\nstandby: [\"" + server.Address() + "\"]"
+		}
+		text := where + "\nroleID: " + roleID + "\nsecretIDFile: " + args[0] + ".secret\n"
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]+".yaml"), []byte(text), 0o600))
 	}
 	testscript.Run(t, testscript.Params{

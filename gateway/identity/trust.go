@@ -50,7 +50,8 @@ type Subject struct {
 	System      string `json:"system"`
 }
 
-// Sources are the URLs at which an authority says what it revoked.
+// Sources are the URLs at which an authority says what it revoked. One of them
+// that answers is enough; of several CRLs the newest holds.
 type Sources struct {
 	CRL  []string `json:"crl,omitempty"`
 	OCSP []string `json:"ocsp,omitempty"`

@@ -3,11 +3,7 @@
 package vault_test
 
 import (
-	"fmt"
-	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +17,7 @@ import (
 func TestRaftLeaderKilled(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	nodes, root := raft(t)
+	nodes, root := vaulttest.Raft(t, "../../deploy/devvault", 3)
 	if err := vault.Provision(ctx, nodes[0].Address, root, province("500000")); err != nil {
 		t.Fatal(problem.From(err).LogText())
 	}
@@ -60,30 +56,4 @@ func TestRaftLeaderKilled(t *testing.T) {
 	if logins != 1 {
 		t.Errorf("%d logins: the token went with the leader", logins)
 	}
-}
-
-// raft starts three nodes, the first of which leads, and waits until the
-// others vote.
-func raft(t *testing.T) (nodes []*vaulttest.Node, root string) {
-	t.Helper()
-	for i := range 3 {
-		join := ""
-		if i > 0 {
-			join = fmt.Sprintf("  retry_join {\n    leader_api_addr = %q\n  }\n", nodes[0].Address)
-		}
-		storage := fmt.Sprintf("\"raft\" {\n  path = %s\n  node_id = \"n%d\"\n%s}", strconv.Quote(t.TempDir()), i, join)
-		n := vaulttest.New(t, "../../deploy/devvault", vaulttest.FreePort(t), storage, "", "")
-		n.Start()
-		if i == 0 {
-			root = n.Initialise(http.DefaultClient)
-		} else {
-			n.AwaitHealth(http.DefaultClient, http.StatusTooManyRequests) // a standby
-		}
-		nodes = append(nodes, n)
-	}
-	vaulttest.Eventually(t, 2*time.Minute, "the joined nodes do not vote", func() bool {
-		_, answer := nodes[0].Call(http.DefaultClient, http.MethodGet, "sys/storage/raft/configuration", root, nil)
-		return strings.Count(fmt.Sprint(answer), "voter:true") == 3
-	})
-	return nodes, root
 }
