@@ -78,7 +78,7 @@ func (a *authority) issue(name spiffe.Name, now time.Time) (certified, error) {
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 	case spiffe.System, spiffe.Connector:
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	case spiffe.Signing, spiffe.Operator, spiffe.Proxy, spiffe.None:
+	case spiffe.Signing, spiffe.Operator, spiffe.Proxy, spiffe.GatewayKafka, spiffe.Broker, spiffe.None: // not used here
 	}
 	leaf, err := a.sign(template, a.root, public)
 	if err != nil {
