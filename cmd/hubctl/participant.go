@@ -20,6 +20,7 @@ import (
 	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
 	"github.com/chuanyu-exchange/hub/internal/vault"
+	"github.com/chuanyu-exchange/hub/schemas/catalogue"
 )
 
 type participantCommand struct {
@@ -40,6 +41,9 @@ type admission struct {
 	Token       string             `json:"token"`    // wrapping token of vault.Client.Admit
 	Accessor    string             `json:"accessor"` // to revoke it by
 	Expires     time.Time          `json:"expires"`
+	// Of a provider: what the connectors of its products need beside.
+	Connectors []admissionConnector `json:"connectors,omitempty"`
+	Brokers    []string             `json:"kafka,omitempty"`
 }
 
 type admissionGateway struct {
@@ -49,8 +53,9 @@ type admissionGateway struct {
 }
 
 type admissionVault struct {
-	Address string `json:"address"`
-	Roots   string `json:"roots,omitempty"` // PEM; "": the system's
+	Address string   `json:"address"`
+	Standby []string `json:"standby,omitempty"` // other nodes
+	Roots   string   `json:"roots,omitempty"`   // PEM; "": the system's
 }
 
 type participantAdmitCommand struct {
@@ -58,16 +63,17 @@ type participantAdmitCommand struct {
 	Participant string        `arg:"" help:"Its id in the catalogue, or in the entry of --document."`
 	Document    string        `placeholder:"FILE" help:"The entry with which it was admitted by order (hubctl control order participant_admit), if this build's catalogue does not have it."`
 	Like        string        `placeholder:"FILE" help:"A profile that names the gateways. Default: one of the demo's."`
+	Kafka       []string      `placeholder:"HOST:PORT" help:"A broker of the province's Kafka: then the package of a provider also holds what the connectors of its products need. Repeatable."`
 	Life        time.Duration `default:"72h" help:"How long the integrator has, at most 72h (${default})."`
 }
 
 // Run prints the package.
 func (cmd *participantAdmitCommand) Run(s *streams) error {
-	if err := cmd.known(); err != nil {
+	cat, err := cmd.known()
+	if err != nil {
 		return err
 	}
-	a := admission{Participant: cmd.Participant, Region: cmd.Region}
-	var err error
+	a := admission{Participant: cmd.Participant, Region: cmd.Region, Brokers: cmd.Kafka}
 	if a.Gateways, err = cmd.gateways(); err != nil {
 		return err
 	}
@@ -76,7 +82,7 @@ func (cmd *participantAdmitCommand) Run(s *streams) error {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	a.Vault.Address = login.Address
+	a.Vault.Address, a.Vault.Standby = login.Address, login.Standby
 	if login.CAFile != "" {
 		roots, err := os.ReadFile(login.CAFile)
 		if err != nil {
@@ -89,6 +95,14 @@ func (cmd *participantAdmitCommand) Run(s *streams) error {
 		return err
 	}
 	a.Token, a.Accessor, a.Expires = w.Token, w.Accessor, w.Expires
+	switch products := provided(cat, cmd.Participant, cmd.Region); {
+	case len(cmd.Kafka) > 0:
+		if err := a.connectors(s.ctx, c, products, cmd.Life); err != nil {
+			return err
+		}
+	case len(products) > 0:
+		s.say("%s provides %s: with --kafka HOST:PORT the package holds what their connectors need too", cmd.Participant, strings.Join(products, ", "))
+	}
 	s.say("hand this to %s; it opens once, before %s: hubctl participant enrol FILE", cmd.Participant, shownTime(w.Expires))
 	out := json.NewEncoder(s.out)
 	out.SetIndent("", "  ")
@@ -97,26 +111,26 @@ func (cmd *participantAdmitCommand) Run(s *streams) error {
 
 // known refuses a misspelt participant: its certificate would be good for
 // nothing. The gateway is who says whether the order of --document stands.
-func (cmd *participantAdmitCommand) known() error {
+func (cmd *participantAdmitCommand) known() (*catalogue.Catalogue, error) {
 	cat, err := shippedCatalogue()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	where, hint := "the catalogue", "; one that was admitted by order needs --document"
 	if cmd.Document != "" {
 		entry, err := os.ReadFile(cmd.Document)
 		if err != nil {
-			return problem.Wrap(problem.ConfigInvalid, err, "--document: %v", err)
+			return nil, problem.Wrap(problem.ConfigInvalid, err, "--document: %v", err)
 		}
 		if cat, err = cat.With(cmd.Document, entry); err != nil {
-			return err
+			return nil, err
 		}
 		where, hint = cmd.Document, ""
 	}
 	if p, ok := cat.Participant(cmd.Participant); !ok || p.Region != cmd.Region {
-		return problem.New(problem.ConfigInvalid, "%s has no participant %s of %s%s", where, cmd.Participant, cmd.Region, hint)
+		return nil, problem.New(problem.ConfigInvalid, "%s has no participant %s of %s%s", where, cmd.Participant, cmd.Region, hint)
 	}
-	return nil
+	return cat, nil
 }
 
 func (cmd *participantAdmitCommand) gateways() ([]admissionGateway, error) {
@@ -181,7 +195,7 @@ func (cmd *participantEnrolCommand) Run(s *streams) error {
 	if err != nil {
 		return err
 	}
-	cfg := vault.Config{Address: a.Vault.Address, Mounts: vault.ProvinceMounts(a.Region)}
+	cfg := vault.Config{Address: a.Vault.Address, Standby: a.Vault.Standby, Mounts: vault.ProvinceMounts(a.Region)}
 	if a.Vault.Roots != "" {
 		if cfg.Roots, err = client.ReadRoots(filepath.Join(cmd.Dir, vaultRootsFile)); err != nil {
 			return err
@@ -221,7 +235,7 @@ func (a *admission) write(dir string) (string, error) {
 			return "", err
 		}
 	}
-	return filepath.Join(dir, profileFile), nil
+	return filepath.Join(dir, profileFile), a.writeConnectors(dir)
 }
 
 // writeIdentity replaces key and certificate in one step.
