@@ -57,7 +57,7 @@ type devCommand struct {
 // rotation makes keys and certificates change more often than anybody would:
 // for tests that want to see many changes.
 type rotation struct {
-	Certificates time.Duration `hidden:"" help:"Life of the gateway's certificates; 0: what Vault's role says."`
+	Certificates time.Duration `hidden:"" help:"Life of the certificates of gateway, broker and connectors; 0: what Vault's role says."`
 	Settle       time.Duration `hidden:"" help:"Age of a cursor key before it seals; 0: 2m."`
 }
 

@@ -138,6 +138,9 @@ vault: {address: %q, standby: %s, roleID: %q, secretIDFile: %q}
 	if p.cmd.Rate > 0 {
 		yaml += fmt.Sprintf("maxRowsPerSecond: %d\n", p.cmd.Rate)
 	}
+	if life := p.cmd.Rotation.Certificates; life > 0 {
+		yaml += fmt.Sprintf("certificateLife: %s\n", life)
+	}
 	if p.cmd.Chunk > 0 {
 		yaml += fmt.Sprintf("chunkRows: %d\n", p.cmd.Chunk)
 	}

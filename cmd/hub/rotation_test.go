@@ -15,8 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chuanyu-exchange/hub/connectors/instance"
 	"github.com/chuanyu-exchange/hub/gateway/client"
+	"github.com/chuanyu-exchange/hub/internal/kafkalog"
 	"github.com/chuanyu-exchange/hub/internal/problem"
+	"github.com/chuanyu-exchange/hub/internal/record"
+	"github.com/chuanyu-exchange/hub/internal/sample"
 	"github.com/chuanyu-exchange/hub/internal/vaulttest"
 )
 
@@ -104,6 +108,7 @@ func rotationUnderLoad(t *testing.T, server *failingVault, lasts, leastLife time
 	})
 	cancel()
 	loads.Wait()
+	carriesOn(t, data)
 
 	for _, l := range []*load{prices, complaints} {
 		l.report(t)
@@ -117,6 +122,44 @@ func rotationUnderLoad(t *testing.T, server *failingVault, lasts, leastLife time
 	t.Logf("%s: %d rotations of the cursor key, %d signing certificates, %d outages",
 		time.Since(began).Round(time.Second), server.rotated(), prices.keys(), server.outages)
 	return data
+}
+
+// carriesOn has the connector of prices carry one more file: into a broker that
+// exchanged its certificate as the connector did its own, without a restart of
+// either.
+func carriesOn(t *testing.T, data string) {
+	t.Helper()
+	f, err := instance.Load(filepath.Join(data, "500000", "connector-price_quote.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kafka, err := f.ReachKafka(t.Context(), nil)
+	if err != nil {
+		t.Fatal(problem.From(err).LogText())
+	}
+	defer func() { _ = kafka.Close() }()
+	key := record.TransactionalID(record.Topic("500000", "price_quote", 1), f.Provider)
+	signers := func() int {
+		ends, err := kafka.Offsets(t.Context(), record.ManifestTopic("500000"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]bool{}
+		if err := kafka.ReadRange(t.Context(), record.ManifestTopic("500000"), 0, ends[0].Start, ends[0].Stable, func(r kafkalog.FetchedRecord) error {
+			if header, _, _ := strings.Cut(string(r.Value), "."); string(r.Key) == key {
+				found[header] = true // which names the key
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	if n := signers(); n != 1 {
+		t.Fatalf("manifests of the first file with %d certificates", n)
+	}
+	writeSample(t, filepath.Join(data, "500000", "drop", "price_quote", "late.csv"), "price_quote", sample.Options{Region: "500000", Rows: 50, Seed: 99})
+	vaulttest.Eventually(t, time.Minute, "no manifest with an exchanged certificate", func() bool { return signers() == 2 })
 }
 
 // load is consumers of one product.

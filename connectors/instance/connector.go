@@ -118,7 +118,7 @@ func (f *File) OpenVault(ctx context.Context, logger *slog.Logger) (*vault.Clien
 // Kafka.
 func (f *File) Certify(ctx context.Context, v *vault.Client) (*vault.Identity, error) {
 	name := spiffe.Name{Region: f.Region, Role: spiffe.Connector, Participant: f.Provider, System: f.Product}
-	id, err := v.NewIdentity(ctx, vault.CertificateSpec{Role: f.role().Name(), URIs: []*url.URL{name.URL()}}, newKey)
+	id, err := v.NewIdentity(ctx, vault.CertificateSpec{Role: f.role().Name(), URIs: []*url.URL{name.URL()}, TTL: f.CertificateLife}, newKey)
 	if err != nil {
 		return nil, fmt.Errorf("certificate of the connector: %w", err)
 	}

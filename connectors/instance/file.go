@@ -36,6 +36,10 @@ type File struct {
 	ChunkRows        int `yaml:"chunkRows,optional"`        // rows of one transaction; default 1000
 	MaxRowsPerSecond int `yaml:"maxRowsPerSecond,optional"` // default: no limit
 
+	// CertificateLife is that of the connector's certificate, which is exchanged
+	// at half of it; default: what Vault's role says.
+	CertificateLife time.Duration `yaml:"certificateLife,optional"`
+
 	schemas   *schemas.Set
 	catalogue *catalogue.Catalogue
 }
