@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -37,6 +38,7 @@ type Signer struct {
 	// is written once. Beside the signature itself it was most of the work.
 	ed25519 ed25519.PrivateKey
 	header  string // base64url, with the dot behind it
+	buffers sync.Pool
 }
 
 // NewSigner takes a key and its certificate with its issuers, leaf first. The
@@ -102,10 +104,17 @@ func KeySet(certs []*x509.Certificate) jose.JSONWebKeySet {
 // Sign returns the message in compact form.
 func (s *Signer) Sign(payload []byte) (string, error) {
 	if s.ed25519 != nil {
-		b := make([]byte, 0, len(s.header)+base64.RawURLEncoding.EncodedLen(len(payload))+1+base64.RawURLEncoding.EncodedLen(ed25519.SignatureSize))
-		b = base64.RawURLEncoding.AppendEncode(append(b, s.header...), payload)
+		buffer, _ := s.buffers.Get().(*[]byte)
+		if buffer == nil {
+			buffer = new([]byte)
+		}
+		b := base64.RawURLEncoding.AppendEncode(append((*buffer)[:0], s.header...), payload)
 		signature := ed25519.Sign(s.ed25519, b) // RFC 8037, section 3.1
-		return string(base64.RawURLEncoding.AppendEncode(append(b, '.'), signature)), nil
+		b = base64.RawURLEncoding.AppendEncode(append(b, '.'), signature)
+		message := string(b)
+		*buffer = b
+		s.buffers.Put(buffer)
+		return message, nil
 	}
 	object, err := s.signer.Sign(payload)
 	if err != nil {
