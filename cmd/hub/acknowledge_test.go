@@ -20,19 +20,12 @@ import (
 // the issuer then lists it, and nobody else can.
 func TestAcknowledgeCommand(t *testing.T) {
 	dir := t.TempDir()
-	bin := filepath.Join(dir, "hubctl")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../hubctl").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	data := filepath.Join(dir, "data")
 	hub := live(t, "--data", data, "--rows", "40")
 	defer hub.stop(t)
+	bin := buildHubctl(t, dir)
 	hubctl := func(args ...string) (stdout, stderr string, err error) {
-		cmd := exec.CommandContext(t.Context(), bin, append(args, "--region", "500000", "--data", data)...)
-		var out, errs bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		err = cmd.Run()
-		return out.String(), errs.String(), err
+		return outputOf(exec.CommandContext(t.Context(), bin, append(args, "--region", "500000", "--data", data)...))
 	}
 	record, release := pulledBulletin(t, dir, hubctl)
 

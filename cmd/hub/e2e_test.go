@@ -61,6 +61,23 @@ func command(t testing.TB, args ...string) *exec.Cmd {
 	return exec.CommandContext(t.Context(), bin, args...)
 }
 
+// buildHubctl builds hubctl into dir.
+func buildHubctl(t *testing.T, dir string) string {
+	t.Helper()
+	bin := filepath.Join(dir, "hubctl")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../hubctl").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bin
+}
+
+func outputOf(cmd *exec.Cmd) (stdout, stderr string, err error) {
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	return out.String(), errs.String(), err
+}
+
 // once runs `hub dev --once --json` and returns its summary.
 func once(t testing.TB, args ...string) summary {
 	t.Helper()

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,19 +16,12 @@ import (
 // for good is only shown until --yes.
 func TestParticipantCommands(t *testing.T) {
 	dir := t.TempDir()
-	bin := filepath.Join(dir, "hubctl")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../hubctl").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	data := filepath.Join(dir, "data")
 	hub := live(t, "--data", data, "--rows", "40")
 	defer hub.stop(t)
+	bin := buildHubctl(t, dir)
 	hubctl := func(args ...string) (stdout, stderr string, err error) {
-		cmd := exec.CommandContext(t.Context(), bin, append(args, "--region", "500000", "--data", data)...)
-		var out, errs bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &errs
-		err = cmd.Run()
-		return out.String(), errs.String(), err
+		return outputOf(exec.CommandContext(t.Context(), bin, append(args, "--region", "500000", "--data", data)...))
 	}
 	pull := func() (string, error) {
 		_, errs, err := hubctl("pull", "--product", "price_quote", "--purpose", "price_monitoring", "--as", "sc-commerce", "--limit", "1", "--pages", "1")

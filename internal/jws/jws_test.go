@@ -8,12 +8,14 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chuanyu-exchange/hub/internal/jws"
 	"github.com/chuanyu-exchange/hub/internal/pkitest"
+	"github.com/chuanyu-exchange/hub/internal/problem"
 	"github.com/chuanyu-exchange/hub/internal/spiffe"
 )
 
@@ -44,6 +46,26 @@ func TestKeyElsewhere(t *testing.T) {
 	issued.Key = elsewhere{issued.Key}
 	if got := sign(t, issued, `{"a":1}`); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// away is a key elsewhere that cannot be reached.
+type away struct{ elsewhere }
+
+func (away) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return nil, problem.New(problem.VaultUnavailable, "")
+}
+
+// Whoever asked is told why there is no signature.
+func TestKeyAway(t *testing.T) {
+	t.Parallel()
+	issued := pkitest.New(t, "Chongqing").Issue(signing)
+	s, err := jws.NewSigner(away{elsewhere{issued.Key}}, issued.Chain, "test+jws")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.Sign([]byte("{}")); out != "" || problem.CodeOf(err) != problem.VaultUnavailable {
+		t.Errorf("%q, %v", out, err)
 	}
 }
 
